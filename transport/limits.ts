@@ -1,0 +1,228 @@
+/**
+ * Every limit of purewire: name, unit, default and what happens beyond it. The one home of these numbers; the ids L1 … L32 are used in
+ * SECURITY.md, in comments where a limit is enforced, and in test names. Parse-time caps are handed to framing as constructor values.
+ */
+
+/** All limits. Durations are in milliseconds, sizes in octets, the rest are counts. */
+export interface Limits {
+  /** L1: streams the peer may have open at once, advertised and enforced from the first octet (RFC 9113 §5.1.2). Beyond: RST REFUSED_STREAM. */
+  readonly maxConcurrentStreams: number;
+  /** L2: handlers running at once per connection; a slot is free when the handler settled and the stream closed. As many again may wait; beyond: REFUSED_STREAM. */
+  readonly maxRunningHandlers: number;
+  /** L3: RST_STREAM frames of unfinished calls: bucket size. Beyond: GOAWAY ENHANCE_YOUR_CALM `too_many_resets`. */
+  readonly peerResetBurst: number;
+  /** L3: refill per second. */
+  readonly peerResetsPerSecond: number;
+  /** L4: resets, refusals and early errors we had to send per `ownResetWindowMs`. Beyond: GOAWAY ENHANCE_YOUR_CALM `too_many_errors`. */
+  readonly ownResets: number;
+  readonly ownResetWindowMs: number;
+  /** L5: decoded header list, 32 octets added per field. Beyond: the call fails RESOURCE_EXHAUSTED; beyond four times that: GOAWAY ENHANCE_YOUR_CALM. */
+  readonly maxHeaderListOctets: number;
+  /** L6: fields per header list, trailers included. Beyond: as L5. */
+  readonly maxHeaderFields: number;
+  /** L7: CONTINUATION frames per header block. Beyond: GOAWAY ENHANCE_YOUR_CALM. */
+  readonly maxContinuationFrames: number;
+  /** L7: empty CONTINUATION frames per header block. */
+  readonly maxEmptyContinuationFrames: number;
+  /** L7: encoded octets per header block. */
+  readonly maxHeaderBlockOctets: number;
+  /** L7: time from HEADERS to END_HEADERS. */
+  readonly headerBlockTimeoutMs: number;
+  /** L8: our HPACK decoder's dynamic table (SETTINGS_HEADER_TABLE_SIZE). */
+  readonly decoderTableOctets: number;
+  /** L8: our HPACK encoder's dynamic table, whatever the peer offers. */
+  readonly maxEncoderTableOctets: number;
+  /** L8: dynamic table size updates at the start of one header block (RFC 7541 §4.2). Beyond: COMPRESSION_ERROR. */
+  readonly maxTableSizeUpdates: number;
+  /** L9: unsent replies to peer-made work: reading pauses here … */
+  readonly controlPauseFrames: number;
+  readonly controlPauseOctets: number;
+  /** L9: … and the connection is closed here. */
+  readonly controlCloseFrames: number;
+  readonly controlCloseOctets: number;
+  /** L10: frames that do no work (PING, SETTINGS, PRIORITY, unknown types, frames on closed streams): bucket size and refill. Beyond: GOAWAY ENHANCE_YOUR_CALM. */
+  readonly glitchBurst: number;
+  readonly glitchesPerSecond: number;
+  /** L11: gRPC ping policy (gRFC A8): least time between PINGs without traffic of ours, strikes allowed, least time without calls. */
+  readonly pingMinIntervalMs: number;
+  readonly pingStrikes: number;
+  readonly pingMinIntervalWithoutCallsMs: number;
+  /** L12: parameters per SETTINGS frame; bucket and refill of SETTINGS frames. Beyond: GOAWAY ENHANCE_YOUR_CALM. */
+  readonly maxSettingsEntries: number;
+  readonly settingsBurst: number;
+  readonly settingsPerSecond: number;
+  /** L13: empty DATA without END_STREAM, in a row per stream and in all per connection. Beyond: GOAWAY ENHANCE_YOUR_CALM. */
+  readonly maxEmptyDataInARow: number;
+  readonly maxEmptyData: number;
+  /** L14: overhead budget of DATA smaller than `smallDataOctets`, refilled when the application consumes. Beyond: GOAWAY ENHANCE_YOUR_CALM. */
+  readonly smallDataBudgetOctets: number;
+  readonly smallDataOctets: number;
+  /** L15: WINDOW_UPDATE allowance: base + 2 (streams + 10 x DATA frames sent). Beyond: one glitch each. */
+  readonly windowUpdateBase: number;
+  /** L16: receive window of a stream and of the connection at first (RFC 9113 §6.9). Beyond: FLOW_CONTROL_ERROR. */
+  readonly streamWindowOctets: number;
+  readonly connectionWindowOctets: number;
+  /** L17: unsent DATA per stream and per connection. Beyond: writers wait. */
+  readonly streamWriteQuotaOctets: number;
+  readonly connectionWriteQuotaOctets: number;
+  /** L18: one received message, before and after decompression. Beyond: RESOURCE_EXHAUSTED. */
+  readonly maxReceiveMessageOctets: number;
+  /** L18: messages received and not yet taken per stream. Beyond: the window is not credited. */
+  readonly maxUndeliveredMessages: number;
+  /** L19: messages being decompressed at once per connection. Beyond: they wait. */
+  readonly maxConcurrentInflates: number;
+  /** L20: TLS handshake, preface and first SETTINGS, SETTINGS ACK, socket write stall. Beyond: the connection is destroyed. */
+  readonly tlsHandshakeTimeoutMs: number;
+  readonly firstSettingsTimeoutMs: number;
+  readonly settingsAckTimeoutMs: number;
+  readonly writeStallTimeoutMs: number;
+  /** L21: drain of a finished handler's output: least octets per interval, and longest time without any. Beyond: RST CANCEL. */
+  readonly drainMinOctets: number;
+  readonly drainIntervalMs: number;
+  readonly drainStallMs: number;
+  /** L22: keepalive (gRFC A8): time without reads until a PING (Infinity: off), and time to wait for its ACK. Beyond: close. */
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+  /** L22: smallest accepted keepalive time of a client. */
+  readonly keepaliveFloorMs: number;
+  /** L23: frames and milliseconds handled per read turn; new streams per turn, as a multiple of L1. Beyond: the rest in the next turn. */
+  readonly framesPerTurn: number;
+  readonly turnTimeMs: number;
+  readonly newStreamsPerTurnFactor: number;
+  /** L24: outgoing grpc-message before percent-encoding. Beyond: cut at a character border. */
+  readonly maxStatusMessageOctets: number;
+  /** L25: retries (gRFC A6): attempts, buffer per call and per channel. Beyond: the call commits. */
+  readonly maxRetryAttempts: number;
+  readonly retryBufferOctets: number;
+  readonly channelRetryBufferOctets: number;
+  /** L26: nesting of protobuf messages. Beyond: INTERNAL. */
+  readonly maxMessageDepth: number;
+  /** L27: GOAWAY debug data read and kept. Beyond: cut. */
+  readonly maxGoAwayDebugOctets: number;
+  /** L28: connection idle time, age, jitter of the age as a fraction, grace after the age. Beyond: GOAWAY NO_ERROR. */
+  readonly maxConnectionIdleMs: number;
+  readonly maxConnectionAgeMs: number;
+  readonly maxConnectionAgeJitter: number;
+  readonly maxConnectionAgeGraceMs: number;
+  /** L28: connections per peer address. Beyond: the newest is closed. */
+  readonly maxConnectionsPerAddress: number;
+  /** L29: octets a connection holds unread. Beyond: its window is credited on use, no longer on receipt. */
+  readonly maxUnreadOctets: number;
+  /** L30: growth of receive windows. Beyond: they stay. */
+  readonly maxStreamWindowOctets: number;
+  readonly maxConnectionWindowOctets: number;
+  /** L31: client calls waiting for a connection or a stream slot, per channel. Beyond: RESOURCE_EXHAUSTED. */
+  readonly maxWaitingCalls: number;
+  /** L32: closed streams remembered per connection: ids and time. Beyond: a late frame is judged by its id alone. */
+  readonly maxRememberedStreams: number;
+  readonly rememberedStreamMs: number;
+}
+
+/** The defaults of both roles; what differs per role is in `SERVER_LIMITS` and `CLIENT_LIMITS`. */
+const COMMON_LIMITS: Limits = {
+  maxConcurrentStreams: 100,
+  maxRunningHandlers: 100,
+  peerResetBurst: 1000,
+  peerResetsPerSecond: 33,
+  ownResets: 200,
+  ownResetWindowMs: 30_000,
+  maxHeaderListOctets: 16_384,
+  maxHeaderFields: 128,
+  maxContinuationFrames: 8,
+  maxEmptyContinuationFrames: 2,
+  maxHeaderBlockOctets: 65_536,
+  headerBlockTimeoutMs: 10_000,
+  decoderTableOctets: 4096,
+  maxEncoderTableOctets: 4096,
+  maxTableSizeUpdates: 2,
+  controlPauseFrames: 100,
+  controlPauseOctets: 65_536,
+  controlCloseFrames: 1000,
+  controlCloseOctets: 262_144,
+  glitchBurst: 10_000,
+  glitchesPerSecond: 330,
+  pingMinIntervalMs: 300_000,
+  pingStrikes: 2,
+  pingMinIntervalWithoutCallsMs: 7_200_000,
+  maxSettingsEntries: 32,
+  settingsBurst: 100,
+  settingsPerSecond: 2,
+  maxEmptyDataInARow: 10,
+  maxEmptyData: 100,
+  smallDataBudgetOctets: 25_600,
+  smallDataOctets: 256,
+  windowUpdateBase: 5,
+  streamWindowOctets: 262_144,
+  connectionWindowOctets: 1_048_576,
+  streamWriteQuotaOctets: 409_600,
+  connectionWriteQuotaOctets: 4_194_304,
+  maxReceiveMessageOctets: 4_194_304,
+  maxUndeliveredMessages: 1000,
+  maxConcurrentInflates: 4,
+  tlsHandshakeTimeoutMs: 10_000,
+  firstSettingsTimeoutMs: 10_000,
+  settingsAckTimeoutMs: 20_000,
+  writeStallTimeoutMs: 20_000,
+  drainMinOctets: 1024,
+  drainIntervalMs: 20_000,
+  drainStallMs: 60_000,
+  keepaliveTimeMs: Number.POSITIVE_INFINITY,
+  keepaliveTimeoutMs: 20_000,
+  keepaliveFloorMs: 10_000,
+  framesPerTurn: 1000,
+  turnTimeMs: 10,
+  newStreamsPerTurnFactor: 2,
+  maxStatusMessageOctets: 4096,
+  maxRetryAttempts: 5,
+  retryBufferOctets: 1_048_576,
+  channelRetryBufferOctets: 16_777_216,
+  maxMessageDepth: 100,
+  maxGoAwayDebugOctets: 1024,
+  maxConnectionIdleMs: Number.POSITIVE_INFINITY,
+  maxConnectionAgeMs: Number.POSITIVE_INFINITY,
+  maxConnectionAgeJitter: 0.1,
+  maxConnectionAgeGraceMs: Number.POSITIVE_INFINITY,
+  maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
+  maxUnreadOctets: 4_194_304,
+  maxStreamWindowOctets: 4_194_304,
+  maxConnectionWindowOctets: 8_388_608,
+  maxWaitingCalls: 10_000,
+  maxRememberedStreams: 128,
+  rememberedStreamMs: 2000,
+};
+
+/** Defaults of a server connection (security.md 2.3). */
+export const SERVER_LIMITS: Limits = { ...COMMON_LIMITS, keepaliveTimeMs: 7_200_000 };
+
+/** Defaults of a client connection: keepalive is off, as in every gRPC client. */
+export const CLIENT_LIMITS: Limits = COMMON_LIMITS;
+
+/** The stricter L28 preset for a server that faces the open internet. */
+export const EDGE_LIMITS: Limits = {
+  ...SERVER_LIMITS,
+  maxConnectionIdleMs: 300_000,
+  maxConnectionAgeMs: 1_800_000,
+  maxConnectionAgeGraceMs: 300_000,
+  maxConnectionsPerAddress: 100,
+};
+
+/**
+ * `base` with `overrides` laid over it. Throws RangeError naming the limit when a value is not a number of 0 or more (Infinity is
+ * allowed), TypeError for a name that is no limit. Setting `maxConcurrentStreams` alone also moves `maxRunningHandlers` (L2 = L1).
+ */
+export function resolveLimits(base: Limits, overrides: Partial<Limits> | undefined): Limits {
+  if (overrides === undefined) return base;
+  const resolved: Record<keyof Limits, number> = { ...base };
+  for (const [name, value] of Object.entries(overrides) as [keyof Limits, number | undefined][]) {
+    if (!Object.hasOwn(base, name)) throw new TypeError(`limits.${name} is not a limit`);
+    if (value === undefined) continue;
+    if (typeof value !== 'number' || !(value >= 0)) {
+      throw new RangeError(`limits.${name} must be a number of 0 or more, got ${String(value)}`);
+    }
+    resolved[name] = value;
+  }
+  if (overrides.maxConcurrentStreams !== undefined && overrides.maxRunningHandlers === undefined) {
+    resolved.maxRunningHandlers = overrides.maxConcurrentStreams;
+  }
+  return resolved;
+}
