@@ -12,7 +12,8 @@ export type HeaderList = readonly string[];
 
 /**
  * Receives the frames of one connection in wire order. Implemented by the connection, called by `FrameReader`.
- * Octet ranges are `(chunk, start, end)`, end exclusive. A handler may reset streams, write, or pause the reader; it must not throw.
+ * Octet ranges are `(chunk, start, end)`, end exclusive. A handler may reset streams, write, or pause
+ * the reader; it may throw ConnectionError, which ends reading like one of the reader's own.
  */
 export interface FrameHandler {
   /**

@@ -5,8 +5,11 @@
 import type { HeaderList } from '../framing/frame-handler.ts';
 import type { PeerInfo } from './byte-duplex.ts';
 
-/** Who ended a stream: our user, this library, or the peer. Remote resets are never echoed (models.md, hyperium h2). */
-export const Initiator = { USER: 0, LIBRARY: 1, REMOTE: 2 } as const;
+/**
+ * Who ended a stream: our user, this library (a stream error of the peer's), the peer by RST_STREAM or END_STREAM, or the loss or
+ * shutdown of the connection under it. Remote resets are never echoed.
+ */
+export const Initiator = { USER: 0, LIBRARY: 1, REMOTE: 2, CONNECTION: 3 } as const;
 export type Initiator = (typeof Initiator)[keyof typeof Initiator];
 
 /**
@@ -70,7 +73,10 @@ export interface TransportStream {
   sendTrailers(template: HeaderList, extra: HeaderList | null): void;
   /** Gives `octets` received earlier back to the flow-control windows (RFC 9113 §6.9). */
   consume(octets: number): void;
-  /** A message of `octets` is being received: the stream's window is widened so that it can arrive (never beyond L30). */
+  /**
+   * A message is being received of which `octets` are still missing: the windows are widened so that it can arrive whole, since what
+   * is here of it cannot be consumed before. Bounded by the caller's message limit (L18). Called after each read that left one unfinished.
+   */
   expect(octets: number): void;
   /** Ends the stream now with RST_STREAM, dropping what is queued. No further listener call except `onClosed`, made synchronously. */
   reset(errorCode: number): void;

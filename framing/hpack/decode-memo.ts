@@ -1,0 +1,67 @@
+/**
+ * The decode memo: what the last few short header blocks decoded to while the dynamic table stayed as it is. Calls of one method repeat the
+ * same few octets, and the same octets with the same table mean the same list.
+ */
+
+import type { HeaderList } from '../frame-handler.ts';
+
+/** Longest block that is remembered. */
+export const MEMO_BLOCK_OCTETS = 128;
+
+/** Blocks remembered at once. */
+export const MEMO_SLOTS = 16;
+
+/**
+ * A cache of fixed size: 16 blocks of up to 128 octets. Whoever changes the dynamic table calls `clear`, so nothing stale is ever found, nor kept
+ * alive. A peer that sends no block twice costs one pass and one copy of at most 128 octets per block.
+ */
+export class DecodeMemo {
+  #length = 0;
+  /** Hash of the block of the last `find`, which `remember` uses. */
+  #hash = 0;
+  readonly #hashes: Int32Array = new Int32Array(MEMO_SLOTS);
+  readonly #lists: HeaderList[] = [];
+  /** Blocks by slot: the length in octets, then the octets. Allocated with the first block. */
+  #blocks: Uint8Array | null = null;
+
+  /** The list that the block `start` … `end` of 1 … 128 octets decoded to, or null. */
+  find(chunk: Uint8Array, start: number, end: number): HeaderList | null {
+    let hash = end - start;
+    for (let i = start; i < end; i += 1) hash = (Math.imul(hash, 31) + chunk[i]!) | 0;
+    this.#hash = hash;
+    const hashes = this.#hashes;
+    for (let slot = 0; slot < this.#length; slot += 1) {
+      if (hashes[slot] === hash && this.#holds(slot, chunk, start, end)) return this.#lists[slot]!;
+    }
+    return null;
+  }
+
+  /** Remembers that the block of the last `find`, the same `start` … `end` of `chunk`, decodes to `list`. Copies the octets. */
+  remember(chunk: Uint8Array, start: number, end: number, list: HeaderList): void {
+    this.#blocks ??= new Uint8Array(MEMO_SLOTS * (MEMO_BLOCK_OCTETS + 1));
+    // When full, a place taken from the hash: more blocks than slots then still leave some of them in place.
+    const slot = this.#length < MEMO_SLOTS ? this.#length++ : (this.#hash >>> 8) % MEMO_SLOTS;
+    let at = slot * (MEMO_BLOCK_OCTETS + 1);
+    this.#hashes[slot] = this.#hash;
+    this.#lists[slot] = list;
+    this.#blocks[at++] = end - start;
+    for (let i = start; i < end; i += 1) this.#blocks[at++] = chunk[i]!;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    if (this.#length === 0) return;
+    this.#length = 0;
+    this.#lists.length = 0;
+  }
+
+  #holds(slot: number, chunk: Uint8Array, start: number, end: number): boolean {
+    const blocks = this.#blocks!;
+    let at = slot * (MEMO_BLOCK_OCTETS + 1);
+    if (blocks[at++] !== end - start) return false;
+    for (let i = start; i < end; i += 1) {
+      if (blocks[at++] !== chunk[i]) return false;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Everything a connection has to send, collected between two writes of its pipe. Small frames share a slab; large payloads are
+ * kept by reference between them. Written by FrameWriter, drained by the connection.
+ *
+ *   slab:  | in flight | waiting | free … |      in flight: handed out by takeChunks, not yet recycled
+ *                      ^start    ^position       chunks:    closed regions and references ahead of this one, in order
+ */
+
+import { allocateSlab, copyOctets, NO_OCTETS } from './bytes.ts';
+
+/** Payloads up to this many octets are copied behind their frame header; above, a reference and a chunk of its own is cheaper. */
+export const COPY_LIMIT = 1024;
+
+/** Octets of a slab from the pool; `ensure` of more takes a larger one, used once. */
+export const SLAB_OCTETS = 16_384;
+
+/** Free slabs kept for the whole process (1 MiB at most); further ones are left to the garbage collector. */
+const MAX_POOLED_SLABS = 64;
+
+const pool: Uint8Array[] = [];
+
+function leaseSlab(octets: number): Uint8Array {
+  if (octets > SLAB_OCTETS) return allocateSlab(octets);
+  return pool.pop() ?? allocateSlab(SLAB_OCTETS);
+}
+
+function returnSlab(slab: Uint8Array): void {
+  if (slab.length === SLAB_OCTETS && pool.length < MAX_POOLED_SLABS) pool.push(slab);
+}
+
+/** Free slabs in the pool right now, for tests. */
+export function pooledSlabs(): number {
+  return pool.length;
+}
+
+/** Collects octets to send. Not re-entrant; one per connection. */
+export class OutputBuffer {
+  /** The current slab. A writer that called `ensure` fills it from `position` on and moves `position`. */
+  bytes: Uint8Array;
+  /** Offset in `bytes` of the next octet to write. */
+  position: number;
+  /** Offset in `bytes` of the first octet that waits; octets before it may be in flight. */
+  #start: number;
+  /** Chunks that wait ahead of `#start`. */
+  #chunks: Uint8Array[];
+  #chunkOctets: number;
+  /** Full slabs whose octets wait or are in flight. */
+  #retired: Uint8Array[];
+  /** The part of them whose octets have all been handed out. */
+  #inFlight: Uint8Array[];
+
+  constructor() {
+    this.bytes = NO_OCTETS;
+    this.position = 0;
+    this.#start = 0;
+    this.#chunks = [];
+    this.#chunkOctets = 0;
+    this.#retired = [];
+    this.#inFlight = [];
+  }
+
+  /** Octets waiting: written and not yet taken by `takeChunks`. */
+  get length(): number {
+    return this.#chunkOctets + this.position - this.#start;
+  }
+
+  /** Makes at least `octets` contiguous octets free at `position`; may change `bytes` and `position`. */
+  ensure(octets: number): void {
+    if (this.bytes.length - this.position < octets) this.#nextSlab(octets);
+  }
+
+  /**
+   * Adds octets behind all others. Up to COPY_LIMIT they are copied; above, the buffer keeps a reference and they must not be
+   * modified until they have left.
+   */
+  append(octets: Uint8Array): void {
+    const { length } = octets;
+    if (length > COPY_LIMIT) {
+      this.#closeRegion();
+      this.#chunks.push(octets);
+      this.#chunkOctets += length;
+      return;
+    }
+    this.ensure(length);
+    copyOctets(this.bytes, this.position, octets, 0, length);
+    this.position += length;
+  }
+
+  /** Hands out everything that waits, in order, to be written at once. The chunks stay unchanged until `recycle`. */
+  takeChunks(): Uint8Array[] {
+    this.#closeRegion();
+    const chunks = this.#chunks;
+    if (chunks.length === 0) return [];
+    this.#chunks = [];
+    this.#chunkOctets = 0;
+    if (this.#retired.length > 0) {
+      for (const slab of this.#retired) this.#inFlight.push(slab);
+      this.#retired.length = 0;
+    }
+    return chunks;
+  }
+
+  /**
+   * Says that the pipe has taken every chunk handed out so far, so that their slabs may be written again. When nothing waits
+   * the buffer gives its last slab back too: an idle connection holds none.
+   */
+  recycle(): void {
+    if (this.#inFlight.length > 0) {
+      for (const slab of this.#inFlight) returnSlab(slab);
+      this.#inFlight.length = 0;
+    }
+    if (this.length > 0) return;
+    for (const slab of this.#retired) returnSlab(slab);
+    this.#retired.length = 0;
+    returnSlab(this.bytes);
+    this.bytes = NO_OCTETS;
+    this.position = 0;
+    this.#start = 0;
+  }
+
+  #closeRegion(): void {
+    const { position } = this;
+    if (position === this.#start) return;
+    this.#chunks.push(this.bytes.subarray(this.#start, position));
+    this.#chunkOctets += position - this.#start;
+    this.#start = position;
+  }
+
+  #nextSlab(octets: number): void {
+    this.#closeRegion();
+    if (this.bytes.length > 0) this.#retired.push(this.bytes);
+    this.bytes = leaseSlab(octets);
+    this.position = 0;
+    this.#start = 0;
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * Pulls the values of a caller's iterable into an RPC: requests on the client, responses on the server. Pulls only as the receiver accepts,
+ * gives the event loop a turn now and then, and closes the iterator when the RPC ends first.
+ *
+ *   idle -> run -> (paused | awaiting next | in a break) -> run … -> finished
+ *   stop: from every state; the iterator is closed with return() and `onSettled` follows
+ */
+
+/** What a pump feeds. Calls come one at a time. */
+export interface PumpReceiver<Value> {
+  /** Takes one value. False: no more until `resume`. May call `stop`; must not throw. */
+  onValue(value: Value): boolean;
+  /** The iterable ended by itself. */
+  onEnd(): void;
+  /** The iterable raised, or was not iterable; it gives no more values. */
+  onError(error: unknown): void;
+  /** Closing the iterator early raised. */
+  onCloseError(error: unknown): void;
+  /** No code of the iterable is running or will run any more: exactly once and last. */
+  onSettled(): void;
+}
+
+/** What the listener of an RPC does with the pump that feeds it. */
+export interface PumpControl {
+  /** The receiver accepts values again. */
+  resume(): void;
+  /** No further pull. */
+  stop(): void;
+}
+
+/** Values pulled without a break for the event loop; as many as ready calls run between two flushes. */
+export const VALUES_PER_TURN = 128;
+
+type AnyIterator<Value> = {
+  next(): IteratorResult<Value, unknown> | PromiseLike<IteratorResult<Value, unknown>>;
+  return?(): unknown;
+};
+
+/** Whether `source` can be iterated, synchronously or asynchronously. */
+export function isIterableSource(source: unknown): boolean {
+  if (source === null || source === undefined) return false;
+  const object = source as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+  return (
+    typeof object[Symbol.asyncIterator] === 'function' ||
+    typeof object[Symbol.iterator] === 'function'
+  );
+}
+
+/** Whether `value` is a promise or another thenable. */
+export function isThenable<Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as Partial<PromiseLike<Value>>).then === 'function'
+  );
+}
+
+/** The iterator of `source`, the asynchronous one if it has both. Throws what the source throws, TypeError when it is not iterable. */
+function iteratorOf<Value>(source: Iterable<Value> | AsyncIterable<Value>): AnyIterator<Value> {
+  const object = source as Partial<AsyncIterable<Value> & Iterable<Value>>;
+  const iterator = object[Symbol.asyncIterator]?.() ?? object[Symbol.iterator]?.();
+  if (typeof iterator?.next !== 'function') throw new TypeError('the object is not iterable');
+  return iterator;
+}
+
+/** Runs `fn` in a later turn of the event loop. */
+const inLaterTurn: (fn: () => void) => unknown =
+  typeof setImmediate === 'function' ? (fn) => setImmediate(fn) : (fn) => setTimeout(fn, 0);
+
+/** One iterable on its way into one RPC. */
+export class MessagePump<Value> implements PumpControl {
+  readonly #source: Iterable<Value> | AsyncIterable<Value>;
+  readonly #receiver: PumpReceiver<Value>;
+  #iterator: AnyIterator<Value> | null;
+  /** The iterable's own code is on the stack, where a generator cannot be closed. */
+  #inside: boolean;
+  /** A promise of `next()` is pending. */
+  #awaiting: boolean;
+  /** A promise of `return()` is pending. */
+  #closing: boolean;
+  #inBreak: boolean;
+  #paused: boolean;
+  /** The iterator ended or raised: there is nothing to close. */
+  #finished: boolean;
+  #stopped: boolean;
+  #settled: boolean;
+  #budget: number;
+  readonly #onResult: (result: IteratorResult<Value, unknown>) => void;
+  readonly #onRejected: (error: unknown) => void;
+  readonly #onBreakOver: () => void;
+
+  constructor(source: Iterable<Value> | AsyncIterable<Value>, receiver: PumpReceiver<Value>) {
+    this.#source = source;
+    this.#receiver = receiver;
+    this.#iterator = null;
+    this.#inside = false;
+    this.#awaiting = false;
+    this.#closing = false;
+    this.#inBreak = false;
+    this.#paused = false;
+    this.#finished = false;
+    this.#stopped = false;
+    this.#settled = false;
+    this.#budget = VALUES_PER_TURN;
+    this.#onResult = (result) => {
+      this.#awaiting = false;
+      this.#take(result);
+      this.#run();
+    };
+    this.#onRejected = (error) => {
+      this.#awaiting = false;
+      this.#raised(error);
+    };
+    this.#onBreakOver = () => {
+      this.#inBreak = false;
+      this.#budget = VALUES_PER_TURN;
+      this.#run();
+    };
+  }
+
+  /** Begins to pull, now. Called at most once; does nothing after `stop`. */
+  start(): void {
+    if (this.#stopped) return;
+    this.#inside = true;
+    try {
+      this.#iterator = iteratorOf(this.#source);
+    } catch (error) {
+      this.#inside = false;
+      this.#raised(error);
+      return;
+    }
+    this.#inside = false;
+    if (this.#stopped) this.#close();
+    else this.#run();
+  }
+
+  /** The receiver accepts values again. */
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#run();
+  }
+
+  /** No further pull; the iterator is closed if it was begun and has not ended. May be called at any time, also repeatedly. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    if (!this.#inside && !this.#finished) this.#close();
+  }
+
+  #run(): void {
+    const iterator = this.#iterator;
+    if (iterator === null || this.#inside || this.#awaiting || this.#inBreak) return;
+    while (!this.#stopped && !this.#finished && !this.#paused) {
+      if (this.#budget === 0) {
+        this.#inBreak = true;
+        inLaterTurn(this.#onBreakOver);
+        return;
+      }
+      this.#budget--;
+      this.#inside = true;
+      let result: IteratorResult<Value, unknown> | PromiseLike<IteratorResult<Value, unknown>>;
+      try {
+        result = iterator.next();
+      } catch (error) {
+        this.#inside = false;
+        this.#raised(error);
+        return;
+      }
+      this.#inside = false;
+      if (isThenable(result)) {
+        this.#awaiting = true;
+        result.then(this.#onResult, this.#onRejected);
+        if (this.#stopped) this.#close();
+        return;
+      }
+      if (this.#stopped) this.#finishStopped(result);
+      else this.#take(result);
+    }
+  }
+
+  /** `stop` came from inside the iterator's own `next()`. */
+  #finishStopped(result: IteratorResult<Value, unknown>): void {
+    if (result?.done === true) this.#settleWhenIdle();
+    else this.#close();
+  }
+
+  #take(result: IteratorResult<Value, unknown>): void {
+    if (this.#stopped) {
+      this.#settleWhenIdle();
+    } else if (typeof result !== 'object' || result === null) {
+      this.#raised(new TypeError(`next() of the iterator gave ${String(result)}, not an object`));
+    } else if (result.done === true) {
+      this.#finished = true;
+      this.#receiver.onEnd();
+      this.#settleWhenIdle();
+    } else if (!this.#receiver.onValue(result.value)) {
+      this.#paused = true;
+    }
+  }
+
+  /** An exception of an iterable that was stopped before concerns nobody: most often it is the abortion itself, passed on. */
+  #raised(error: unknown): void {
+    this.#finished = true;
+    if (!this.#stopped) this.#receiver.onError(error);
+    this.#settleWhenIdle();
+  }
+
+  #close(): void {
+    const iterator = this.#iterator;
+    try {
+      const closed = iterator?.return?.();
+      if (isThenable(closed)) {
+        this.#closing = true;
+        closed.then(
+          () => this.#closed(),
+          (error: unknown) => {
+            this.#receiver.onCloseError(error);
+            this.#closed();
+          },
+        );
+      }
+    } catch (error) {
+      this.#receiver.onCloseError(error);
+    }
+    this.#settleWhenIdle();
+  }
+
+  #closed(): void {
+    this.#closing = false;
+    this.#settleWhenIdle();
+  }
+
+  #settleWhenIdle(): void {
+    if (this.#settled || this.#awaiting || this.#closing) return;
+    this.#settled = true;
+    this.#receiver.onSettled();
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Received messages on their way to an async iterator: responses on the client, requests on the server. A ring of values with the number
+ * of octets each stands for, and the promises of readers that came before their value.
+ *
+ *   open -> ended (values are read to the end, then done)
+ *        -> failed (values not yet read are dropped: abortion takes precedence over them)
+ *        -> closed (values are dropped, then done)
+ */
+
+import { type PromiseHolder, promiseOf, unsettled } from './promise-holder.ts';
+
+/** Octets and messages that may lie in a queue unread before no more are asked for. One message more may always come. */
+export const MAX_QUEUED_OCTETS = 65_536;
+export const MAX_QUEUED_MESSAGES = 128;
+
+const INITIAL_CAPACITY = 8;
+
+type Result<Value> = IteratorResult<Value, undefined>;
+
+class Reader<Value> implements PromiseHolder<Result<Value>> {
+  resolve: (result: Result<Value>) => void;
+  reject: (error: unknown) => void;
+
+  constructor() {
+    this.resolve = unsettled;
+    this.reject = unsettled;
+  }
+}
+
+const DONE: Result<never> = Object.freeze({ value: undefined, done: true });
+
+/** The queue behind one iterator. */
+export class ReceiveQueue<Value> {
+  #values: (Value | undefined)[];
+  #octetsOf: number[];
+  #head: number;
+  #length: number;
+  #octets: number;
+  readonly #readers: Reader<Value>[];
+  #over: boolean;
+  #makeError: (() => unknown) | null;
+
+  constructor() {
+    this.#values = new Array<Value | undefined>(INITIAL_CAPACITY).fill(undefined);
+    this.#octetsOf = new Array<number>(INITIAL_CAPACITY).fill(0);
+    this.#head = 0;
+    this.#length = 0;
+    this.#octets = 0;
+    this.#readers = [];
+    this.#over = false;
+    this.#makeError = null;
+  }
+
+  /** Values not yet read. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Whether another message should be asked for. */
+  get wantsMore(): boolean {
+    return (
+      !this.#over && this.#octets < MAX_QUEUED_OCTETS && this.#length < MAX_QUEUED_MESSAGES
+    );
+  }
+
+  /** Adds a value that stood for `octets` serialized octets, or gives it to the first waiting reader. Dropped once the queue is over. */
+  push(value: Value, octets: number): void {
+    if (this.#over) return;
+    const reader = this.#readers.shift();
+    if (reader !== undefined) {
+      reader.resolve({ value, done: false });
+      return;
+    }
+    if (this.#length === this.#values.length) this.#grow();
+    const at = (this.#head + this.#length) & (this.#values.length - 1);
+    this.#values[at] = value;
+    this.#octetsOf[at] = octets;
+    this.#length++;
+    this.#octets += octets;
+  }
+
+  /** No value will follow. The first of `end`, `fail` and `close` counts, but `close` drops the values of an ended queue too. */
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#release((reader) => reader.resolve(DONE));
+  }
+
+  /** Aborted: the values are dropped, and every read raises a new error made by `makeError`. */
+  fail(makeError: () => unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#makeError = makeError;
+    this.#drop();
+    this.#release((reader) => reader.reject(makeError()));
+  }
+
+  /** The reader wants no more: the values are dropped. */
+  close(): void {
+    this.#drop();
+    this.end();
+  }
+
+  /** From now on every read raises a new error made by `makeError`, whatever came before; readers waiting go on waiting. */
+  refuse(makeError: () => unknown): void {
+    this.#drop();
+    this.#over = true;
+    this.#makeError = makeError;
+  }
+
+  /** Rejects the readers waiting, after `refuse`. */
+  rejectReaders(makeError: () => unknown): void {
+    this.#release((reader) => reader.reject(makeError()));
+  }
+
+  /** The next value, in a promise that is fulfilled already if the value is there. */
+  next(): Promise<Result<Value>> {
+    if (this.#length > 0) {
+      const at = this.#head;
+      const value = this.#values[at] as Value;
+      this.#values[at] = undefined;
+      this.#head = (at + 1) & (this.#values.length - 1);
+      this.#length--;
+      this.#octets -= this.#octetsOf[at] as number;
+      return Promise.resolve({ value, done: false });
+    }
+    if (this.#makeError !== null) return Promise.reject(this.#makeError());
+    if (this.#over) return Promise.resolve(DONE);
+    const reader = new Reader<Value>();
+    this.#readers.push(reader);
+    return promiseOf(reader);
+  }
+
+  #release(settle: (reader: Reader<Value>) => void): void {
+    for (const reader of this.#readers.splice(0)) settle(reader);
+  }
+
+  #drop(): void {
+    this.#values = new Array<Value | undefined>(INITIAL_CAPACITY).fill(undefined);
+    this.#octetsOf = new Array<number>(INITIAL_CAPACITY).fill(0);
+    this.#head = 0;
+    this.#length = 0;
+    this.#octets = 0;
+  }
+
+  #grow(): void {
+    const capacity = this.#values.length;
+    const values = new Array<Value | undefined>(capacity * 2).fill(undefined);
+    const octetsOf = new Array<number>(capacity * 2).fill(0);
+    for (let i = 0; i < this.#length; i++) {
+      const at = (this.#head + i) & (capacity - 1);
+      values[i] = this.#values[at];
+      octetsOf[i] = this.#octetsOf[at] as number;
+    }
+    this.#values = values;
+    this.#octetsOf = octetsOf;
+    this.#head = 0;
+  }
+}

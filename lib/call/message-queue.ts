@@ -1,0 +1,116 @@
+/**
+ * The messages of one direction of a call on their way in: octets pushed while a read is parsed, messages taken when the application wants
+ * them. Bounded by the stream's window, which is credited only for what was taken (L16, L18).
+ */
+
+import { MessageDeframer, type MessageSink } from '../../framing/message/message-deframer.ts';
+import { MESSAGE_PREFIX_OCTETS } from '../../framing/message/message-framer.ts';
+
+/** A queue whose first message lies in its own fields, so that the usual call, one message in one chunk, needs no deframer. */
+export class MessageQueue implements MessageSink {
+  /** The chunk of the first message; null when no message is complete. */
+  chunk: Uint8Array | null;
+  start: number;
+  end: number;
+  /** The first message's flag octet as received. */
+  flags: number;
+  /** 0, or the declared length of a message over the maximum: nothing more is delivered. */
+  overLimit: number;
+  readonly #maxMessageOctets: number;
+  #deframer: MessageDeframer | null;
+  /** Octets of the first message, its prefix included. */
+  #firstOctets: number;
+  #released: number;
+
+  /** `maxMessageOctets`: largest payload to accept (L18). */
+  constructor(maxMessageOctets: number) {
+    this.chunk = null;
+    this.start = 0;
+    this.end = 0;
+    this.flags = 0;
+    this.overLimit = 0;
+    this.#maxMessageOctets = maxMessageOctets;
+    this.#deframer = null;
+    this.#firstOctets = 0;
+    this.#released = 0;
+  }
+
+  /** Octets that belong to the message behind the first one, or to the first one while it is incomplete. */
+  get octetsBehind(): number {
+    return this.#deframer === null ? 0 : this.#deframer.bufferedOctets;
+  }
+
+  /** Octets still missing for the message begun, of its prefix while that is incomplete; 0 if none is begun. */
+  get wanted(): number {
+    return this.#deframer === null ? 0 : this.#deframer.wanted;
+  }
+
+  /** Adds octets, which must not change any more. Afterwards `chunk` or `overLimit` may have become set. */
+  push(chunk: Uint8Array, start: number, end: number): void {
+    const octets = end - start;
+    if (octets === 0) return;
+    if (this.chunk === null && octets >= MESSAGE_PREFIX_OCTETS && this.octetsBehind === 0) {
+      const length = prefixLength(chunk, start);
+      if (length === octets - MESSAGE_PREFIX_OCTETS && length <= this.#maxMessageOctets) {
+        this.chunk = chunk;
+        this.start = start + MESSAGE_PREFIX_OCTETS;
+        this.end = end;
+        this.flags = chunk[start] as number;
+        this.#firstOctets = octets;
+        return;
+      }
+    }
+    if (this.#deframer === null) this.#deframer = new MessageDeframer(this.#maxMessageOctets);
+    this.#deframer.push(chunk, start, end);
+    if (this.chunk === null) this.#pull(this.#deframer);
+  }
+
+  /** Removes the first message and moves the next one up, if it is complete. */
+  shift(): void {
+    this.chunk = null;
+    this.#released += this.#firstOctets;
+    this.#firstOctets = 0;
+    if (this.#deframer !== null) this.#pull(this.#deframer);
+  }
+
+  /** Octets, prefixes included, of messages shifted out since the last call: to be given back to the window. */
+  takeReleased(): number {
+    const released = this.#released;
+    this.#released = 0;
+    return released;
+  }
+
+  /** At the end of a read: lets go of chunks that only a few octets are left of. */
+  compact(): void {
+    if (this.#deframer !== null) this.#deframer.compact();
+  }
+
+  /** Forgets everything held; the call is over. */
+  clear(): void {
+    this.chunk = null;
+    this.#deframer = null;
+  }
+
+  /** For the deframer. */
+  onDeframed(flags: number, chunk: Uint8Array, start: number, end: number): void {
+    this.chunk = chunk;
+    this.start = start;
+    this.end = end;
+    this.flags = flags;
+  }
+
+  #pull(deframer: MessageDeframer): void {
+    deframer.next(this);
+    this.#firstOctets = deframer.takeReleased();
+    this.overLimit = deframer.overLimit;
+  }
+}
+
+function prefixLength(chunk: Uint8Array, start: number): number {
+  return (
+    (chunk[start + 1] as number) * 0x1000000 +
+    (((chunk[start + 2] as number) << 16) |
+      ((chunk[start + 3] as number) << 8) |
+      (chunk[start + 4] as number))
+  );
+}

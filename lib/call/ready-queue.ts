@@ -1,0 +1,122 @@
+/**
+ * Where user code runs: calls with something to deliver are queued while a read is being parsed and run after its last frame, before the
+ * flush. One queue serves a channel or a server connection; its `run` is the `ReadEndHook` of every connection that feeds it.
+ */
+
+/** Something that delivers queued events to user code. A call is in the queue at most once. */
+export interface ReadyEntry {
+  /** True while the entry waits in a queue; written by `ReadyQueue` only, false to begin with. */
+  inReadyQueue: boolean;
+  /** Delivers what is due. May queue the entry again. */
+  runReady(): void;
+}
+
+/** Entries that run between two flushes of a connection. */
+export const READY_RUNS_PER_FLUSH = 128;
+
+const INITIAL_CAPACITY = 64;
+
+/** A FIFO of calls over a growing ring: queueing and running allocate nothing once the ring is large enough. */
+export class ReadyQueue {
+  #ring: (ReadyEntry | null)[];
+  #mask: number;
+  #head: number;
+  #length: number;
+  #running: boolean;
+  #microtaskScheduled: boolean;
+  #timerScheduled: boolean;
+  readonly #onUncaught: (error: unknown) => void;
+  readonly #drainInMicrotask: () => void;
+  readonly #drainInTimer: () => void;
+
+  /** `onUncaught` receives what user code threw where nobody can be told; it must not throw. */
+  constructor(onUncaught: (error: unknown) => void) {
+    this.#ring = new Array<ReadyEntry | null>(INITIAL_CAPACITY).fill(null);
+    this.#mask = INITIAL_CAPACITY - 1;
+    this.#head = 0;
+    this.#length = 0;
+    this.#running = false;
+    this.#microtaskScheduled = false;
+    this.#timerScheduled = false;
+    this.#onUncaught = onUncaught;
+    this.#drainInMicrotask = () => {
+      this.#microtaskScheduled = false;
+      this.run();
+    };
+    this.#drainInTimer = () => {
+      this.#timerScheduled = false;
+      this.run();
+    };
+  }
+
+  /** Entries waiting. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Queues `entry` for the read-end hook. Only for causes inside a transport event, after which the hook is sure to run. */
+  push(entry: ReadyEntry): void {
+    if (entry.inReadyQueue) return;
+    entry.inReadyQueue = true;
+    if (this.#length > this.#mask) this.#grow();
+    this.#ring[(this.#head + this.#length) & this.#mask] = entry;
+    this.#length++;
+  }
+
+  /** Queues `entry` for a cause outside transport events (a caller, a timer): it runs in a microtask if no hook runs before. */
+  pushSoon(entry: ReadyEntry): void {
+    this.push(entry);
+    if (this.#running || this.#microtaskScheduled) return;
+    this.#microtaskScheduled = true;
+    queueMicrotask(this.#drainInMicrotask);
+  }
+
+  /**
+   * Runs up to `READY_RUNS_PER_FLUSH` entries; true when more wait. A call from inside a run does nothing: the outer one goes on.
+   * Never throws: an entry's exception goes to `onUncaught`.
+   */
+  run(): boolean {
+    if (this.#running) return false;
+    this.#running = true;
+    for (let runs = 0; this.#length > 0 && runs < READY_RUNS_PER_FLUSH; runs++) {
+      const entry = this.#ring[this.#head] as ReadyEntry;
+      this.#ring[this.#head] = null;
+      this.#head = (this.#head + 1) & this.#mask;
+      this.#length--;
+      entry.inReadyQueue = false;
+      try {
+        entry.runReady();
+      } catch (error) {
+        this.report(error);
+      }
+    }
+    this.#running = false;
+    if (this.#length === 0) return false;
+    // The connection flushes and calls again; after a microtask, or when the connection dies before that, this timer does.
+    if (!this.#timerScheduled) {
+      this.#timerScheduled = true;
+      setTimeout(this.#drainInTimer, 0);
+    }
+    return true;
+  }
+
+  /** Hands an exception of user code to `onUncaught`. Never throws. */
+  report(error: unknown): void {
+    try {
+      this.#onUncaught(error);
+    } catch {
+      // A logger that throws must not stop the calls behind it.
+    }
+  }
+
+  #grow(): void {
+    const capacity = this.#ring.length;
+    const ring = new Array<ReadyEntry | null>(capacity * 2).fill(null);
+    for (let i = 0; i < this.#length; i++) {
+      ring[i] = this.#ring[(this.#head + i) & this.#mask] as ReadyEntry;
+    }
+    this.#ring = ring;
+    this.#mask = ring.length - 1;
+    this.#head = 0;
+  }
+}

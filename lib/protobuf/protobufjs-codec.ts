@@ -1,0 +1,184 @@
+/**
+ * Messages of one protobufjs type into octets and back. Encoding and decoding are protobufjs's own; here are the checks around them and
+ * the memory they use.
+ */
+
+import protobuf from 'protobufjs';
+import { FieldProblem, MessageChecker } from './message-check.ts';
+import { fullNameOf } from './proto-check.ts';
+
+/** How messages are converted. */
+export interface ConversionOptions {
+  /**
+   * Received messages become plain objects by protobufjs's `toObject` with these options (`longs`, `enums`, `bytes`, `defaults`,
+   * `arrays`, `objects`, `oneofs`, `json`). Without it they are protobufjs message instances: absent fields read as their defaults
+   * and 64-bit integers are Longs.
+   */
+  readonly toObject?: protobuf.IConversionOptions;
+  /**
+   * True: messages go to protobufjs's encoder as they are. It writes zero or nothing for a value of a wrong type and drops fields it
+   * does not know, so this is only for messages known to be right. False, the default, checks them first.
+   */
+  readonly unchecked?: boolean;
+}
+
+/** Messages of one type into octets and back. */
+export interface MessageCodec<Message = object> {
+  /** The full name of the message type, such as `google.protobuf.Timestamp`. */
+  readonly typeName: string;
+  /**
+   * The octets of a message instance or plain object; they are the caller's. 64-bit integers may be numbers, bigints, decimal strings or
+   * Longs, and enum values numbers or names. Throws TypeError that names the field and what is wrong with it.
+   */
+  readonly encode: (message: Message) => Uint8Array;
+  /**
+   * The message in `octets`, which keeps no reference to a much larger buffer that they are part of. Throws Error when they are not a
+   * message of this type, or nested more than 100 deep (L26).
+   */
+  readonly decode: (octets: Uint8Array) => Message;
+}
+
+/** What a codec needs of a message type; made from a reflected type, or from a class of a static module. */
+export interface EncodableType {
+  readonly name: string;
+  /** Whether messages of the type may hold `bytes`, which protobufjs decodes as views. */
+  readonly holdsBytes: boolean;
+  readonly encode: (message: object, writer: protobuf.Writer) => protobuf.Writer;
+  readonly decode: (octets: Uint8Array) => object;
+  readonly toObject: (message: object, options: protobuf.IConversionOptions) => object;
+  /** What to encode for `message`. Throws FieldProblem. */
+  readonly check: (message: unknown) => object;
+}
+
+const CHECKER = new MessageChecker(false);
+const TEXT_BYTES_CHECKER = new MessageChecker(true);
+
+/** The parts of a reflected type. */
+export function encodableOfType(
+  type: protobuf.Type,
+  conversion: protobuf.IConversionOptions | undefined,
+): EncodableType {
+  const checker = conversion?.bytes === String ? TEXT_BYTES_CHECKER : CHECKER;
+  return {
+    name: fullNameOf(type),
+    holdsBytes: holdsBytes(type, new Set()),
+    encode: (message, writer) => type.encode(message as Record<string, unknown>, writer),
+    decode: (octets) => type.decode(octets),
+    toObject: (message, options) =>
+      type.toObject(message as protobuf.Message<Record<string, unknown>>, options),
+    check: checker.forType(type),
+  };
+}
+
+function holdsBytes(type: protobuf.Type, seen: Set<protobuf.Type>): boolean {
+  if (seen.has(type)) return false;
+  seen.add(type);
+  return type.fieldsArray.some((field) => {
+    const resolved = field.resolve().resolvedType;
+    if (resolved === null) return field.type === 'bytes';
+    return 'fieldsArray' in resolved && holdsBytes(resolved, seen);
+  });
+}
+
+/** The codec of `type`. `role` begins its error messages, such as `request of /demo.Files/Stat`. */
+export function messageCodec<Message>(
+  type: EncodableType,
+  role: string,
+  options: ConversionOptions,
+): MessageCodec<Message> {
+  const { check, name, holdsBytes } = type;
+  const unchecked = options.unchecked === true;
+  const conversion = options.toObject ?? null;
+
+  function encode(message: Message): Uint8Array {
+    try {
+      return encodeMessage(type, unchecked ? (message as object) : check(message));
+    } catch (error) {
+      throw new TypeError(`${role}: ${encodingProblem(error, name)}`, { cause: error });
+    }
+  }
+
+  function decode(octets: Uint8Array): Message {
+    try {
+      const message = type.decode(holdsBytes ? detached(octets) : octets);
+      return (conversion === null ? message : type.toObject(message, conversion)) as Message;
+    } catch (error) {
+      throw new Error(
+        `${role}: not a ${name} message (${octets.length} octets): ${decodingProblem(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  return { typeName: name, encode, decode };
+}
+
+function encodingProblem(error: unknown, typeName: string): string {
+  if (error instanceof FieldProblem) return error.message;
+  return `cannot be encoded as ${typeName}: ${String((error as Error).message)}`;
+}
+
+/** protobufjs limits the depth itself; code generated by its old versions overflows the stack instead, which is the same fault. */
+function decodingProblem(error: unknown): string {
+  const message = String((error as Error).message);
+  const tooDeep = message === 'max depth exceeded' || message.includes('call stack');
+  return tooDeep ? 'messages are nested too deeply' : message;
+}
+
+/**
+ * The octets as a plain Uint8Array whose buffer they fill at least half. `bytes` fields become views of that buffer, and would keep a whole
+ * 64 KiB read alive for the sake of a few octets.
+ */
+function detached(octets: Uint8Array): Uint8Array {
+  if (octets.length * 2 < octets.buffer.byteLength) return new Uint8Array(octets);
+  return octets.constructor === Uint8Array
+    ? octets
+    : new Uint8Array(octets.buffer, octets.byteOffset, octets.length);
+}
+
+const SLAB_OCTETS = 8192;
+const SLAB_RESERVE = 1024;
+
+// One writer for all codecs. Messages lie one behind the other in a slab and are handed out as views of it, so that a small message costs
+// no buffer and no copy of its own.
+let slab = newSlab();
+let writer = writerOn(slab);
+let busy = false;
+
+/** protobufjs's writer calls Buffer's own methods where there is one. Never from Buffer's pool: a message would hold that as well. */
+function newSlab(): Uint8Array {
+  const { Buffer } = protobuf.util as unknown as { Buffer: typeof globalThis.Buffer | null };
+  return Buffer === null ? new Uint8Array(SLAB_OCTETS) : Buffer.allocUnsafeSlow(SLAB_OCTETS);
+}
+
+function writerOn(buffer: Uint8Array): protobuf.Writer {
+  const made = protobuf.Writer.create();
+  made.buf = buffer;
+  return made;
+}
+
+function renewSlab(): void {
+  slab = newSlab();
+  writer = writerOn(slab);
+}
+
+function encodeMessage(type: EncodableType, message: object): Uint8Array {
+  // A getter of the message that encodes something itself must not write into ours.
+  if (busy) return type.encode(message, protobuf.Writer.create()).finish();
+  if (SLAB_OCTETS - writer.pos < SLAB_RESERVE) renewSlab();
+  const start = writer.pos;
+  busy = true;
+  let complete = false;
+  try {
+    type.encode(message, writer);
+    complete = true;
+  } finally {
+    busy = false;
+    if (!complete) renewSlab(); // the writer is in the middle of something
+  }
+  const { buf, pos } = writer;
+  if (buf === slab) return new Uint8Array(buf.buffer, buf.byteOffset + start, pos - start);
+  // The message outgrew the slab: the writer went on in a larger buffer of its own.
+  renewSlab();
+  return detached(buf.subarray(start, pos));
+}

@@ -1,0 +1,220 @@
+/**
+ * Response headers and trailers of gRPC (PROTOCOL-HTTP2, Responses): the templates a server sends, and what a client reads out of received
+ * lists.
+ */
+
+import type { HeaderList } from '../../framing/frame-handler.ts';
+import type { CallStatus } from '../call/call.ts';
+import { validateBinaryHeaders } from '../metadata.ts';
+import { Status, statusOfHttpStatus } from '../status.ts';
+import { GRPC_CONTENT_TYPE, isGrpcContentType } from './content-type.ts';
+import { decodeGrpcMessage, encodeGrpcMessage } from './grpc-message.ts';
+import { ACCEPTED_ENCODINGS, IDENTITY } from './message-encoding.ts';
+
+/** No header fields. */
+export const NO_HEADERS: HeaderList = Object.freeze([]);
+
+/** Initial headers of every response, and of Trailers-Only responses; metadata or status follow. */
+export const RESPONSE_TEMPLATE: HeaderList = Object.freeze([
+  ':status',
+  '200',
+  'content-type',
+  GRPC_CONTENT_TYPE,
+]);
+
+/** Trailers of a call that ended well; trailing metadata follows. */
+export const OK_TRAILERS: HeaderList = Object.freeze(['grpc-status', '0']);
+
+/** Extra fields with the UNIMPLEMENTED that answers an unknown `grpc-encoding`. */
+export const ACCEPT_ENCODING_FIELD: HeaderList = Object.freeze([
+  'grpc-accept-encoding',
+  ACCEPTED_ENCODINGS,
+]);
+
+const REFUSAL_TEMPLATES: ReadonlyMap<number, HeaderList> = new Map(
+  [400, 405, 415].map((httpStatus) => {
+    const template = [':status', String(httpStatus), 'content-type', GRPC_CONTENT_TYPE];
+    // RFC 9110 §15.5.6: a 405 names the methods that are allowed.
+    if (httpStatus === 405) template.push('allow', 'POST');
+    return [httpStatus, Object.freeze(template) as HeaderList];
+  }),
+);
+
+/** Headers of the Trailers-Only response that refuses a request with `httpStatus` 400, 405 or 415. */
+export function refusalTemplate(httpStatus: number): HeaderList {
+  return REFUSAL_TEMPLATES.get(httpStatus) ?? RESPONSE_TEMPLATE;
+}
+
+/**
+ * The fields of a status: `grpc-status`, `grpc-message` when there is a message (cut at `maxMessageOctets`, L24), then `metadata`. OK
+ * without message and metadata is `OK_TRAILERS` itself.
+ */
+export function statusFields(
+  code: number,
+  message: string,
+  metadata: HeaderList | null,
+  maxMessageOctets: number,
+): HeaderList {
+  const hasMetadata = metadata !== null && metadata.length > 0;
+  if (code === Status.OK && message === '' && !hasMetadata) return OK_TRAILERS;
+  const fields = ['grpc-status', String(code)];
+  if (message !== '') fields.push('grpc-message', encodeGrpcMessage(message, maxMessageOctets));
+  if (hasMetadata) fields.push(...metadata);
+  return fields;
+}
+
+/** What a client's call needs of a response's initial headers, of Trailers-Only headers or of trailers; shared, never modified. */
+export interface ResponseFacts {
+  /** `:status`; 0 in trailers. */
+  readonly httpStatus: number;
+  /** Whether `content-type` names gRPC. */
+  readonly isGrpc: boolean;
+  /** `grpc-encoding`; `identity` when absent. */
+  readonly encoding: string;
+  /** The status that the list carries (see `readStatus`); null without `grpc-status`. */
+  readonly status: CallStatus | null;
+  /** A `-bin` key whose value is not base64, or null; `grpc-status-details-bin` does not count. */
+  readonly badBinaryKey: string | null;
+}
+
+const STATUS_CODE = /^(?:0|[1-9][0-9]{0,9})$/;
+const MAX_STATUS = 0x7fff_ffff;
+
+/**
+ * The final status in `headers`: `grpc-status` as a number of 0 … 2^31-1 in its shortest form, with the decoded message. A number outside
+ * the table is kept; what is no number, or came twice, is UNKNOWN (statuscodes.md). OK with unreadable binary metadata is INTERNAL.
+ */
+function readStatus(
+  value: string,
+  duplicate: boolean,
+  message: string,
+  badBinaryKey: string | null,
+  headers: HeaderList,
+): CallStatus {
+  const code = STATUS_CODE.test(value) ? Number(value) : MAX_STATUS + 1;
+  if (duplicate || code > MAX_STATUS) {
+    const fault = duplicate ? 'server sent grpc-status twice' : 'server sent a malformed grpc-status';
+    return {
+      code: Status.UNKNOWN,
+      message: message === '' ? fault : `${fault}: ${message}`,
+      trailers: headers,
+      cause: undefined,
+    };
+  }
+  if (code === Status.OK && badBinaryKey !== null) {
+    return {
+      code: Status.INTERNAL,
+      message: badBinaryMessage(badBinaryKey),
+      trailers: headers,
+      cause: undefined,
+    };
+  }
+  return { code, message, trailers: headers, cause: undefined };
+}
+
+/** The message of the INTERNAL that answers a `-bin` value which is not base64. */
+export function badBinaryMessage(key: string): string {
+  return `the value of ${key} is not base64`;
+}
+
+/** Reads a response's `headers`, initial or trailing, in one scan. */
+export function readResponseHeaders(headers: HeaderList): ResponseFacts {
+  let httpStatus = 0;
+  let isGrpc = false;
+  let encoding = IDENTITY;
+  let grpcStatus: string | null = null;
+  let duplicate = false;
+  let message = '';
+  let hasBinary = false;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] as string;
+    const value = headers[i + 1] as string;
+    switch (name) {
+      case ':status':
+        httpStatus = Number(value);
+        break;
+      case 'content-type':
+        isGrpc = isGrpcContentType(value);
+        break;
+      case 'grpc-encoding':
+        encoding = value;
+        break;
+      case 'grpc-status':
+        duplicate = grpcStatus !== null;
+        grpcStatus = value;
+        break;
+      case 'grpc-message':
+        if (message === '') message = decodeGrpcMessage(value);
+        break;
+      default:
+        if (name.endsWith('-bin') && name !== DETAILS_KEY) hasBinary = true;
+        break;
+    }
+  }
+  const badBinaryKey = hasBinary ? firstBadBinaryKey(headers) : null;
+  const status =
+    grpcStatus === null
+      ? null
+      : readStatus(grpcStatus, duplicate, message, badBinaryKey, headers);
+  return { httpStatus, isGrpc, encoding, status, badBinaryKey };
+}
+
+/** Details that cannot be read never cost the status itself. */
+const DETAILS_KEY = 'grpc-status-details-bin';
+
+function firstBadBinaryKey(headers: HeaderList): string | null {
+  const key = validateBinaryHeaders(headers);
+  if (key !== DETAILS_KEY) return key;
+  const others: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i] !== DETAILS_KEY) others.push(headers[i] as string, headers[i + 1] as string);
+  }
+  return validateBinaryHeaders(others);
+}
+
+/**
+ * The status for a response that ends without grpc-status (http-grpc-status-mapping.md), or null when its initial headers are those of
+ * gRPC. `facts` are those of the initial headers.
+ */
+export function httpFault(facts: ResponseFacts, headers: HeaderList): CallStatus | null {
+  if (facts.httpStatus === 200 && facts.isGrpc) return null;
+  const ok = facts.httpStatus === 200;
+  return {
+    code: ok ? Status.UNKNOWN : statusOfHttpStatus(facts.httpStatus),
+    message: ok
+      ? `server answered with a content-type other than ${GRPC_CONTENT_TYPE}`
+      : `server answered with HTTP status ${facts.httpStatus}`,
+    trailers: headers,
+    cause: undefined,
+  };
+}
+
+const READER_SLOTS = 4;
+
+/**
+ * Reads response headers and trailers and remembers the last few lists by identity: a decoder returns the same array for the same block,
+ * so the usual headers and the usual OK trailers are read once.
+ */
+export class ResponseReader {
+  readonly #lists: (HeaderList | null)[];
+  readonly #facts: (ResponseFacts | null)[];
+  #next: number;
+
+  constructor() {
+    this.#lists = new Array<HeaderList | null>(READER_SLOTS).fill(null);
+    this.#facts = new Array<ResponseFacts | null>(READER_SLOTS).fill(null);
+    this.#next = 0;
+  }
+
+  /** The facts of `headers`, as `readResponseHeaders` finds them. */
+  read(headers: HeaderList): ResponseFacts {
+    for (let slot = 0; slot < READER_SLOTS; slot++) {
+      if (this.#lists[slot] === headers) return this.#facts[slot] as ResponseFacts;
+    }
+    const facts = readResponseHeaders(headers);
+    this.#lists[this.#next] = headers;
+    this.#facts[this.#next] = facts;
+    this.#next = (this.#next + 1) % READER_SLOTS;
+    return facts;
+  }
+}

@@ -1,0 +1,62 @@
+/** The error of a call that did not end with OK, and what a handler throws to choose its status. */
+
+import type { HeaderList } from '../framing/frame-handler.ts';
+import { Metadata, metadataOfHeaders } from './metadata.ts';
+import { statusName } from './status.ts';
+
+/** What `RpcError.fromStatus` reads of a final status; `CallStatus` fits. */
+export interface RpcStatus {
+  readonly code: number;
+  readonly message: string;
+  readonly trailers: HeaderList;
+  readonly cause: unknown;
+}
+
+/**
+ * A call's failure: status code, details (the status message) and trailing metadata. Thrown by a handler, it becomes the status the client
+ * sees. `message` reads `NOT_FOUND: details`; `cause` is the local error behind it, if there was one.
+ */
+export class RpcError extends Error {
+  /** A `Status` code, or another number that the peer sent. */
+  readonly code: number;
+  /** The status message; may be empty. */
+  readonly details: string;
+  #trailers: Metadata | HeaderList | null;
+
+  /** `trailers`: trailing metadata, or the received header list it is made of when `metadata` is first asked for. */
+  constructor(
+    code: number,
+    details = '',
+    trailers: Metadata | HeaderList | null = null,
+    cause: unknown = undefined,
+  ) {
+    super(
+      details === '' ? statusName(code) : `${statusName(code)}: ${details}`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.code = code;
+    this.details = details;
+    this.#trailers = trailers;
+  }
+
+  /** The error of a final status. The caller chooses a subclass, if any, and calls its constructor with the same four values. */
+  static fromStatus(status: RpcStatus): RpcError {
+    return new RpcError(status.code, status.message, status.trailers, status.cause);
+  }
+
+  /** Trailing metadata, made on first access; empty when none came. */
+  get metadata(): Metadata {
+    if (!(this.#trailers instanceof Metadata)) {
+      this.#trailers =
+        this.#trailers === null ? new Metadata() : metadataOfHeaders(this.#trailers);
+    }
+    return this.#trailers;
+  }
+}
+
+// On the prototype, as for built-in errors, so that subclasses can name themselves the same way.
+Object.defineProperty(RpcError.prototype, 'name', {
+  value: 'RpcError',
+  writable: true,
+  configurable: true,
+});

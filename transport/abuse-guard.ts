@@ -1,0 +1,149 @@
+/**
+ * Budgets with a history, one guard per connection: it counts what the peer makes us do and returns a verdict; `connection.fail` acts.
+ * Allocates nothing per frame. Ids are those of limits.ts.
+ */
+
+import type { Limits } from './limits.ts';
+
+/** A verdict: null, or the stable token of the budget that is spent. */
+export type Verdict = string | null;
+
+/** Tokens that refill at a steady rate up to a burst. */
+export class TokenBucket {
+  readonly #burst: number;
+  readonly #perMs: number;
+  #tokens: number;
+  #updatedMs: number;
+
+  constructor(burst: number, perSecond: number, nowMs: number) {
+    this.#burst = burst;
+    this.#perMs = perSecond / 1000;
+    this.#tokens = burst;
+    this.#updatedMs = nowMs;
+  }
+
+  /** Takes one token; false when there is none. */
+  take(nowMs: number): boolean {
+    this.#tokens = Math.min(this.#burst, this.#tokens + (nowMs - this.#updatedMs) * this.#perMs);
+    this.#updatedMs = nowMs;
+    if (this.#tokens < 1) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+}
+
+/** Counts of one connection, and what they may become. */
+export class AbuseGuard {
+  readonly #limits: Limits;
+  readonly #enforcePingPolicy: boolean;
+  readonly #peerResets: TokenBucket;
+  readonly #glitches: TokenBucket;
+  readonly #settings: TokenBucket;
+  /** Times of our latest resets, a ring made at the first one. */
+  #ownResetTimes: Float64Array | null = null;
+  #ownResetNext = 0;
+  #emptyData = 0;
+  #smallDataBudget: number;
+  #windowUpdates = 0;
+  #dataFramesSent = 0;
+  #streamsSeen = 0;
+  #pingStrikes = 0;
+  #lastPingMs = Number.NEGATIVE_INFINITY;
+
+  constructor(limits: Limits, nowMs: number, enforcePingPolicy: boolean) {
+    this.#limits = limits;
+    this.#enforcePingPolicy = enforcePingPolicy;
+    this.#peerResets = new TokenBucket(limits.peerResetBurst, limits.peerResetsPerSecond, nowMs);
+    this.#glitches = new TokenBucket(limits.glitchBurst, limits.glitchesPerSecond, nowMs);
+    this.#settings = new TokenBucket(limits.settingsBurst, limits.settingsPerSecond, nowMs);
+    this.#smallDataBudget = limits.smallDataBudgetOctets;
+  }
+
+  /** L3: the peer reset a stream whose call was unfinished (Rapid Reset, CVE-2023-44487). */
+  onPeerReset(nowMs: number): Verdict {
+    return this.#peerResets.take(nowMs) ? null : 'too_many_resets';
+  }
+
+  /** L4: we had to reset or refuse a stream because of the peer (MadeYouReset, CVE-2025-8671). */
+  onOwnReset(nowMs: number): Verdict {
+    const allowed = this.#limits.ownResets;
+    if (allowed === 0) return 'too_many_errors';
+    if (this.#ownResetTimes === null) {
+      this.#ownResetTimes = new Float64Array(allowed).fill(Number.NEGATIVE_INFINITY);
+    }
+    const oldest = this.#ownResetTimes[this.#ownResetNext] ?? Number.NEGATIVE_INFINITY;
+    this.#ownResetTimes[this.#ownResetNext] = nowMs;
+    this.#ownResetNext = this.#ownResetNext + 1 === allowed ? 0 : this.#ownResetNext + 1;
+    return nowMs - oldest < this.#limits.ownResetWindowMs ? 'too_many_errors' : null;
+  }
+
+  /** L10: a frame that did no work. */
+  onGlitch(nowMs: number): Verdict {
+    return this.#glitches.take(nowMs) ? null : 'too_many_glitches';
+  }
+
+  /** L12: a SETTINGS frame without ACK. */
+  onSettings(nowMs: number): Verdict {
+    return this.#settings.take(nowMs) ? this.onGlitch(nowMs) : 'too_many_settings';
+  }
+
+  /** L10 and, on servers, L11: a PING without ACK. `hasStreams`: whether any call is open. */
+  onPing(nowMs: number, hasStreams: boolean): Verdict {
+    if (this.#enforcePingPolicy) {
+      const { pingMinIntervalMs, pingMinIntervalWithoutCallsMs, pingStrikes } = this.#limits;
+      const least = hasStreams ? pingMinIntervalMs : pingMinIntervalWithoutCallsMs;
+      // gRFC A8: the first ping is free; one that comes too soon after the last is a strike.
+      if (nowMs - this.#lastPingMs < least) {
+        this.#pingStrikes += 1;
+        if (this.#pingStrikes > pingStrikes) return 'too_many_pings';
+      }
+      this.#lastPingMs = nowMs;
+    }
+    return this.onGlitch(nowMs);
+  }
+
+  /** We sent HEADERS or DATA: ping strikes start afresh (gRFC A8), or BDP pings of honest clients would add up. */
+  onTrafficSent(dataFrame: boolean): void {
+    this.#pingStrikes = 0;
+    this.#lastPingMs = Number.NEGATIVE_INFINITY;
+    if (dataFrame) this.#dataFramesSent += 1;
+  }
+
+  onStreamOpened(): void {
+    this.#streamsSeen += 1;
+  }
+
+  /** L13, L14: a DATA frame of `octets` payload. `emptyInARow`: how many empty ones the stream has had in a row, this one included. */
+  onData(octets: number, endStream: boolean, emptyInARow: number): Verdict {
+    if (endStream) return null;
+    if (octets === 0) {
+      this.#emptyData += 1;
+      return emptyInARow > this.#limits.maxEmptyDataInARow ||
+        this.#emptyData > this.#limits.maxEmptyData
+        ? 'too_many_empty_data'
+        : null;
+    }
+    if (octets < this.#limits.smallDataOctets) {
+      this.#smallDataBudget -= this.#limits.smallDataOctets - octets;
+      if (this.#smallDataBudget < 0) return 'too_much_small_data';
+    }
+    return null;
+  }
+
+  /** L14: the application consumed `octets`: honest small messages earn their overhead back. */
+  onConsumed(octets: number): void {
+    // A message of n octets may have come in frames as small as one octet; what is consumed is no longer held.
+    this.#smallDataBudget = Math.min(
+      this.#limits.smallDataBudgetOctets,
+      this.#smallDataBudget + octets * this.#limits.smallDataOctets,
+    );
+  }
+
+  /** L15: a WINDOW_UPDATE; beyond what our DATA explains it counts as a glitch. */
+  onWindowUpdate(nowMs: number): Verdict {
+    this.#windowUpdates += 1;
+    const allowance =
+      this.#limits.windowUpdateBase + 2 * (this.#streamsSeen + 10 * this.#dataFramesSent);
+    return this.#windowUpdates > allowance ? this.onGlitch(nowMs) : null;
+  }
+}

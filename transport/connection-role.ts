@@ -1,0 +1,68 @@
+/** What a connection asks of its role (client or server), and the values both share. */
+
+import type { HeaderList } from '../framing/frame-handler.ts';
+import type { Limits } from './limits.ts';
+import type { TransportObserver } from './observer.ts';
+import type { Http2Stream } from './stream.ts';
+import type { Initiator } from './stream-listener.ts';
+
+/** The life of a connection; it only moves forward. */
+export const Lifecycle = { OPEN: 0, DRAINING: 1, CLOSING: 2, CLOSED: 3 } as const;
+export type Lifecycle = (typeof Lifecycle)[keyof typeof Lifecycle];
+
+/** Why a connection ended. */
+export interface ConnectionCloseReason {
+  /** The RFC 9113 §7 code of the GOAWAY, sent or received; NO_ERROR when the pipe just ended. */
+  readonly errorCode: number;
+  readonly initiator: Initiator;
+  /** What happened, for people: the protocol check's token, the I/O error, or the GOAWAY's text. */
+  readonly message: string;
+  readonly cause: Error | undefined;
+}
+
+/** How a connection is set up. */
+export interface ConnectionOptions {
+  readonly limits: Limits;
+  readonly observer?: TransportObserver | null;
+  /** Runs a function at the end of this tick, after the microtasks; the one place that decides when writes are gathered. */
+  readonly defer?: (run: () => void) => void;
+  /** Runs a function in a later turn of the event loop, after other connections had theirs. */
+  readonly nextTurn?: (run: () => void) => void;
+}
+
+/** The half of a connection that differs between client and server. */
+export interface ConnectionRole {
+  readonly isClient: boolean;
+  /** The highest stream id of the peer's that was or might be acted on, for GOAWAY (RFC 9113 §6.8). */
+  readonly lastPeerStreamId: number;
+  /** Whether this id was never used (RFC 9113 §5.1, idle). */
+  isIdle(streamId: number): boolean;
+  /** HEADERS on an idle stream. May throw ConnectionError. */
+  onNewStream(streamId: number, headers: HeaderList, endStream: boolean, complete: boolean): void;
+  onPeerSettings(first: boolean): void;
+  onGoAway(lastStreamId: number, errorCode: number, debug: string): void;
+  /** A stream that waited for a slot is reset by the user. */
+  onUnopenedReset(stream: Http2Stream): void;
+  /** A stream left the table while the connection goes on. */
+  onStreamEnded(): void;
+  /** All streams were given up because the connection ends; the role gives up those it keeps itself. */
+  onStreamsAbandoned(reason: string): void;
+  onReadEnd(): boolean;
+  onClosed(reason: ConnectionCloseReason): void;
+}
+
+/** End of tick: on Node `process.nextTick`, which from a microtask runs once the microtask queue is empty; elsewhere a microtask. */
+export const defaultDefer: (run: () => void) => void =
+  typeof process === 'object' && typeof process.nextTick === 'function'
+    ? (run): void => process.nextTick(run)
+    : (run): void => queueMicrotask(run);
+
+/** Next turn: `setImmediate` where there is one, so that I/O of others comes first. */
+export const defaultNextTurn: (run: () => void) => void =
+  typeof setImmediate === 'function'
+    ? (run): void => {
+        setImmediate(run);
+      }
+    : (run): void => {
+        setTimeout(run, 0);
+      };

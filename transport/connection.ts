@@ -1,0 +1,433 @@
+/**
+ * One HTTP/2 connection: takes frames from the reader, keeps windows and streams, decides what an error costs, and writes everything that
+ * is waiting once per tick. What differs between client and server is in their role objects.
+ *
+ *   OPEN ──GOAWAY sent or received──▶ DRAINING ──last stream ended, or an error──▶ CLOSING ──pipe gone──▶ CLOSED
+ */
+
+import { DEFAULT_WINDOW_OCTETS, ErrorCode } from '../framing/constants.ts';
+import { ConnectionError, type ErrorToken } from '../framing/errors.ts';
+import { FrameReader } from '../framing/frame-reader.ts';
+import { HpackDecoder } from '../framing/hpack/hpack-decoder.ts';
+import { AbuseGuard, type Verdict } from './abuse-guard.ts';
+import type { ByteDuplex, ByteDuplexListener, PeerInfo } from './byte-duplex.ts';
+import type { Clock } from './clock.ts';
+import { ConnectionOutput, type OutputHost } from './connection-output.ts';
+import {
+  type ConnectionCloseReason,
+  type ConnectionOptions,
+  type ConnectionRole,
+  defaultNextTurn,
+  Lifecycle,
+} from './connection-role.ts';
+import { ConnectionTimers } from './connection-timers.ts';
+import { FrameReceiver } from './frame-receiver.ts';
+import type { Limits } from './limits.ts';
+import type { TransportObserver } from './observer.ts';
+import { localSettings, RemoteSettings } from './settings.ts';
+import type { Http2Stream } from './stream.ts';
+import { Initiator, StreamProgress } from './stream-listener.ts';
+import { CloseCause, StreamState } from './stream-state.ts';
+import { StreamTable } from './stream-table.ts';
+
+/** The part of a connection that client and server share. */
+export class Http2Connection implements ByteDuplexListener, OutputHost {
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly guard: AbuseGuard;
+  readonly remote: RemoteSettings = new RemoteSettings();
+  readonly streams: StreamTable;
+  readonly output: ConnectionOutput;
+  readonly receiver: FrameReceiver;
+  readonly timers: ConnectionTimers;
+  lifecycle: Lifecycle = Lifecycle.OPEN;
+  /** Clock reading of the read or timer being handled; coarse, good for budgets. */
+  nowMs: number;
+
+  readonly #duplex: ByteDuplex;
+  readonly #role: ConnectionRole;
+  readonly #observer: TransportObserver | null;
+  readonly #reader: FrameReader;
+  readonly #nextTurn: (run: () => void) => void;
+  #framesThisTurn = 0;
+  #streamsThisTurn = 0;
+  #turnEndsMs = 0;
+  /** Reading waits for the next turn (L23) or for the pipe (L9); octets that still arrive are kept in the backlog. */
+  #readingPaused = false;
+  #turnBooked = false;
+  #backlog: Uint8Array[] = [];
+  #backlogOffset = 0;
+  #closedNotified = false;
+
+  constructor(duplex: ByteDuplex, clock: Clock, options: ConnectionOptions, role: ConnectionRole) {
+    const { limits } = options;
+    this.limits = limits;
+    this.clock = clock;
+    this.nowMs = clock.now();
+    this.guard = new AbuseGuard(limits, this.nowMs, !role.isClient);
+    this.streams = new StreamTable(limits.maxRememberedStreams, limits.rememberedStreamMs);
+    this.output = new ConnectionOutput(duplex, this.guard, options, this);
+    this.receiver = new FrameReceiver(this, role);
+    this.timers = new ConnectionTimers(clock, limits, this);
+    this.#duplex = duplex;
+    this.#role = role;
+    this.#observer = options.observer ?? null;
+    this.#nextTurn = options.nextTurn ?? defaultNextTurn;
+    this.#reader = new FrameReader(
+      {
+        role: role.isClient ? 'client' : 'server',
+        maxSettingsEntries: limits.maxSettingsEntries,
+        maxContinuationFrames: limits.maxContinuationFrames,
+        maxEmptyContinuationFrames: limits.maxEmptyContinuationFrames,
+        maxHeaderBlockOctets: limits.maxHeaderBlockOctets,
+        maxGoAwayDebugOctets: limits.maxGoAwayDebugOctets,
+      },
+      new HpackDecoder({
+        maxTableOctets: limits.decoderTableOctets,
+        maxHeaderListOctets: limits.maxHeaderListOctets,
+        maxHeaderFields: limits.maxHeaderFields,
+        maxTableSizeUpdates: limits.maxTableSizeUpdates,
+      }),
+    );
+  }
+
+  get peer(): PeerInfo {
+    return this.#duplex.peer;
+  }
+
+  /** The window a new stream offers: never below the initial 65,535, which the peer may use until it has applied our SETTINGS (§6.9.3). */
+  get streamWindowOctets(): number {
+    return Math.max(this.limits.streamWindowOctets, DEFAULT_WINDOW_OCTETS);
+  }
+
+  /** Writes the first flight (preface, SETTINGS, connection window) and starts reading. Called once, by the role. */
+  start(): void {
+    const { output } = this;
+    if (this.#role.isClient) output.writer.preface();
+    output.writer.settings(localSettings(this.limits, this.#role.isClient));
+    const increment = this.receiver.openWindow(this.limits.connectionWindowOctets);
+    if (increment > 0) output.writer.windowUpdate(0, increment);
+    this.timers.onStarted();
+    output.scheduleFlush();
+    this.#duplex.start(this);
+  }
+
+  setKeepsProcessAlive(alive: boolean): void {
+    this.#duplex.setKeepsProcessAlive(alive);
+  }
+
+  /** A stream got its id. Called by the roles. */
+  addStream(stream: Http2Stream): void {
+    this.streams.add(stream);
+    this.#streamsThisTurn += 1;
+    const { maxConcurrentStreams, newStreamsPerTurnFactor } = this.limits;
+    if (
+      this.#streamsThisTurn >= newStreamsPerTurnFactor * maxConcurrentStreams &&
+      this.output.inRead
+    ) {
+      this.#reader.pause();
+    }
+    this.#observer?.onStreamOpened?.(stream.id);
+  }
+
+  // ---- octets in -------------------------------------------------------------------------------------------------
+
+  onOctets(chunk: Uint8Array): void {
+    if (this.lifecycle >= Lifecycle.CLOSING) return;
+    this.#observer?.onOctetsReceived?.(chunk);
+    if (this.#readingPaused) this.#backlog.push(chunk);
+    else this.#read(chunk, 0);
+  }
+
+  #read(chunk: Uint8Array, start: number): void {
+    this.nowMs = this.clock.now();
+    this.timers.lastReadMs = this.nowMs;
+    this.#framesThisTurn = 0;
+    this.#streamsThisTurn = 0;
+    this.#turnEndsMs = this.nowMs + this.limits.turnTimeMs;
+    this.output.inRead = true;
+    let reached = chunk.length;
+    try {
+      reached = this.#reader.read(chunk, start, chunk.length, this.receiver);
+    } catch (error) {
+      this.#failFromRead(error);
+    }
+    if (reached < chunk.length && this.lifecycle < Lifecycle.CLOSING) {
+      this.#backlog.unshift(chunk);
+      this.#backlogOffset = reached;
+      this.#pauseReading();
+      this.#bookTurn();
+    }
+    this.#runReadEnd();
+    this.output.inRead = false;
+    this.timers.onHeaderBlock(this.#reader.inHeaderBlock);
+    this.output.flush();
+  }
+
+  /** L23: bounds the frames and the time of one turn, so that one connection cannot hold the event loop. */
+  countFrame(): void {
+    this.#framesThisTurn += 1;
+    if (this.#framesThisTurn >= this.limits.framesPerTurn) this.#reader.pause();
+    else if ((this.#framesThisTurn & 63) === 0 && this.clock.now() >= this.#turnEndsMs) {
+      this.#reader.pause();
+    }
+  }
+
+  #pauseReading(): void {
+    if (this.#readingPaused) return;
+    this.#readingPaused = true;
+    this.#duplex.pause();
+  }
+
+  #bookTurn(): void {
+    if (this.#turnBooked || this.output.pipeBlocked) return;
+    this.#turnBooked = true;
+    this.#nextTurn(this.#continueReading);
+  }
+
+  readonly #continueReading = (): void => {
+    this.#turnBooked = false;
+    if (this.lifecycle >= Lifecycle.CLOSING || this.output.pipeBlocked) return;
+    const chunk = this.#backlog.shift();
+    if (chunk === undefined) {
+      this.#readingPaused = false;
+      this.#duplex.resume();
+      return;
+    }
+    const offset = this.#backlogOffset;
+    this.#backlogOffset = 0;
+    this.#read(chunk, offset);
+    if (this.#backlog.length === 0 && this.lifecycle < Lifecycle.CLOSING) {
+      this.#readingPaused = false;
+      this.#duplex.resume();
+    } else this.#bookTurn();
+  };
+
+  #runReadEnd(): void {
+    while (this.#role.onReadEnd()) this.output.flush();
+  }
+
+  onWritable(): void {
+    this.nowMs = this.clock.now();
+    this.output.onPipeWritable();
+    if (this.#readingPaused) this.#bookTurn();
+    this.#runReadEnd();
+    this.output.flush();
+  }
+
+  onEnd(): void {
+    if (this.lifecycle >= Lifecycle.CLOSING) this.#duplex.destroy();
+    else this.lose('the peer closed the connection', undefined);
+  }
+
+  onClosed(reason: Error | undefined): void {
+    const text =
+      reason === undefined ? 'the connection was closed' : `connection lost: ${reason.message}`;
+    this.#closeStreams(ErrorCode.NO_ERROR, text);
+    this.#notifyClosed(ErrorCode.NO_ERROR, Initiator.REMOTE, text, reason);
+    this.lifecycle = Lifecycle.CLOSED;
+    this.timers.stopLinger();
+    this.#runReadEnd();
+  }
+
+  // ---- what the output asks --------------------------------------------------------------------------------------
+
+  onPipe(blocked: boolean, pendingOctets: number): void {
+    this.timers.onPipe(blocked, pendingOctets);
+  }
+
+  onRepliesPiledUp(): void {
+    this.#reader.pause();
+    this.#pauseReading();
+  }
+
+  onFlooded(): void {
+    this.lose('flooded: the peer does not read the replies to its frames', undefined);
+  }
+
+  afterDeferredFlush(): void {
+    this.#runReadEnd();
+  }
+
+  // ---- errors and the end ----------------------------------------------------------------------------------------
+
+  /** L10: counts a frame that did no work. Throws ConnectionError when the budget is spent. */
+  glitch(): void {
+    this.enforce(this.guard.onGlitch(this.nowMs));
+  }
+
+  enforce(verdict: Verdict): void {
+    if (verdict !== null) throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, verdict);
+  }
+
+  /**
+   * A stream error of the peer's (RFC 9113 §5.4.2): RST_STREAM, and one more on the account of L4. Throws ConnectionError when that is spent.
+   * The stream may be unknown (a request refused before it had one).
+   */
+  streamError(streamId: number, errorCode: number, token: ErrorToken): void {
+    this.#observer?.onProtocolError?.(streamId, errorCode, token);
+    this.output.writeErrorReset(streamId, errorCode);
+    const stream = this.streams.get(streamId);
+    if (stream === undefined) {
+      this.streams.remove(streamId, CloseCause.LOCAL_RESET, this.nowMs);
+    } else {
+      this.endStream(
+        stream,
+        CloseCause.LOCAL_RESET,
+        errorCode,
+        Initiator.LIBRARY,
+        StreamProgress.PROCESSED,
+        token,
+      );
+    }
+    this.enforce(this.guard.onOwnReset(this.nowMs));
+  }
+
+  /** A reset by the call engine. Never counted against the peer. */
+  resetByUser(stream: Http2Stream, errorCode: number): void {
+    if (stream.closeCause !== CloseCause.NONE) return;
+    if (!this.output.inRead) this.nowMs = this.clock.now();
+    if (stream.id === 0) {
+      this.#role.onUnopenedReset(stream);
+      this.#leave(stream, CloseCause.LOCAL_RESET);
+      stream.notifyClosed(errorCode, Initiator.USER, StreamProgress.MISCARRIED, '');
+      return;
+    }
+    if (errorCode === ErrorCode.NO_ERROR && stream.hasQueued) {
+      stream.resetWhenSent = true;
+      return;
+    }
+    this.output.writeReset(stream.id, errorCode);
+    this.endStream(
+      stream,
+      CloseCause.LOCAL_RESET,
+      errorCode,
+      Initiator.USER,
+      StreamProgress.PROCESSED,
+      '',
+    );
+  }
+
+  /** Takes a stream out and tells its listener, then the role. */
+  endStream(
+    stream: Http2Stream,
+    cause: CloseCause,
+    errorCode: number,
+    initiator: Initiator,
+    progress: StreamProgress,
+    reason: string,
+  ): void {
+    this.#leave(stream, cause);
+    stream.notifyClosed(errorCode, initiator, progress, reason);
+    this.#observer?.onStreamClosed?.(stream.id, errorCode);
+    this.#role.onStreamEnded();
+  }
+
+  /** Ends a stream because the connection will not carry it on; nothing is written for it. */
+  abandonStream(
+    stream: Http2Stream,
+    progress: StreamProgress,
+    errorCode: number,
+    reason: string,
+  ): void {
+    if (stream.closeCause !== CloseCause.NONE) return;
+    this.#leave(stream, CloseCause.CONNECTION);
+    stream.notifyClosed(errorCode, Initiator.CONNECTION, progress, reason);
+    this.#observer?.onStreamClosed?.(stream.id, errorCode);
+  }
+
+  #leave(stream: Http2Stream, cause: CloseCause): void {
+    stream.state = StreamState.CLOSED;
+    stream.closeCause = cause;
+    this.output.unschedule(stream);
+    stream.dropQueue();
+    stream.releaseUnread();
+    if (stream.id !== 0) this.streams.remove(stream.id, cause, this.nowMs);
+  }
+
+  #failFromRead(error: unknown): void {
+    if (error instanceof ConnectionError) {
+      this.fail(error);
+      return;
+    }
+    // A fault of ours, not of the peer: this connection ends, the process goes on.
+    const cause = error instanceof Error ? error : new Error(String(error));
+    this.close(ErrorCode.INTERNAL_ERROR, `internal error: ${cause.message}`, cause);
+  }
+
+  /** A connection error (RFC 9113 §5.4.1): GOAWAY with code and token, then close. The only place that decides this. */
+  fail(error: ConnectionError): void {
+    this.#observer?.onProtocolError?.(error.streamId, error.errorCode, error.token);
+    this.close(error.errorCode, error.token, error);
+  }
+
+  /** The first part of a graceful end (RFC 9113 §6.8): GOAWAY, and the connection goes on for the streams it has. */
+  announceEnd(lastStreamId: number, errorCode: number, text: string): void {
+    this.output.writeGoAway(lastStreamId, errorCode, text);
+    if (this.lifecycle === Lifecycle.OPEN) this.lifecycle = Lifecycle.DRAINING;
+  }
+
+  /** Sends GOAWAY with `errorCode` and `text`, ends every stream, and closes the pipe once that is sent. */
+  close(errorCode: number, text: string, cause?: Error): void {
+    if (this.lifecycle >= Lifecycle.CLOSING) return;
+    this.output.writeGoAway(this.#role.lastPeerStreamId, errorCode, text);
+    this.output.closed = true;
+    this.lifecycle = Lifecycle.CLOSING;
+    this.#reader.pause();
+    this.#closeStreams(errorCode, text);
+    this.output.flushAll();
+    const initiator = cause === undefined ? Initiator.USER : Initiator.LIBRARY;
+    this.#notifyClosed(errorCode, initiator, text, cause);
+    // What the peer still sends is read and dropped, so that no TCP reset overtakes GOAWAY.
+    if (this.#readingPaused) this.#duplex.resume();
+    this.#duplex.end();
+    this.timers.linger(() => this.#duplex.destroy());
+    if (!this.output.inRead) this.#runReadEnd();
+  }
+
+  /** The pipe is of no more use: ends every stream and destroys it without a word (flood, stall, loss). */
+  lose(text: string, cause: Error | undefined): void {
+    if (this.lifecycle === Lifecycle.CLOSED) return;
+    this.lifecycle = Lifecycle.CLOSING;
+    this.output.closed = true;
+    this.#reader.pause();
+    this.#closeStreams(ErrorCode.NO_ERROR, text);
+    this.#notifyClosed(ErrorCode.NO_ERROR, Initiator.LIBRARY, text, cause);
+    this.#duplex.destroy(cause);
+    if (!this.output.inRead) this.#runReadEnd();
+  }
+
+  /** Runs what a timer of this connection does, and the queued user code after it. */
+  runTimer(action: () => void): void {
+    this.nowMs = this.clock.now();
+    try {
+      action();
+    } catch (error) {
+      this.#failFromRead(error);
+    }
+    this.#runReadEnd();
+    this.output.flush();
+  }
+
+  #closeStreams(errorCode: number, text: string): void {
+    this.streams.forEach((stream) => {
+      this.abandonStream(stream, StreamProgress.PROCESSED, errorCode, text);
+    });
+    this.#role.onStreamsAbandoned(text);
+  }
+
+  #notifyClosed(
+    errorCode: number,
+    initiator: Initiator,
+    message: string,
+    cause: Error | undefined,
+  ): void {
+    if (this.#closedNotified) return;
+    this.#closedNotified = true;
+    this.lifecycle = Math.max(this.lifecycle, Lifecycle.CLOSING) as Lifecycle;
+    this.timers.stop();
+    this.#backlog = [];
+    const reason: ConnectionCloseReason = { errorCode, initiator, message, cause };
+    this.#role.onClosed(reason);
+  }
+}

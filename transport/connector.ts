@@ -1,0 +1,27 @@
+/** How a channel gets its connections: the seam between it and sockets, or an in-memory pair. */
+
+import type { ByteDuplex } from './byte-duplex.ts';
+
+/** Hears the outcome of one attempt: one call of one method, never before `connect` has returned, and none after `cancel`. */
+export interface ConnectListener {
+  /** The pipe is open, TLS included. It belongs to the listener, which calls `start` in this call or destroys it. */
+  onConnected(duplex: ByteDuplex): void;
+  /** `error.message` says what failed, where, and what to do. */
+  onFailed(error: Error): void;
+}
+
+/** An attempt to connect that is under way. */
+export interface ConnectAttempt {
+  /** Gives up; the listener hears nothing more. Does nothing once the attempt has ended. */
+  cancel(): void;
+  /** Whether the attempt keeps the process alive; at first it does not. */
+  setKeepsProcessAlive(alive: boolean): void;
+}
+
+/** Makes connections to one place. */
+export interface Connector {
+  /** The place in readable form, such as `localhost:50051` or `unix:/run/x.sock`. */
+  readonly address: string;
+  /** Starts an attempt that ends within `timeoutMs`, the name lookup and the TLS handshake included. Never throws. */
+  connect(timeoutMs: number, listener: ConnectListener): ConnectAttempt;
+}

@@ -1,0 +1,312 @@
+/**
+ * Whether a header list is well-formed HTTP/2 (RFC 9113 §8.1 – §8.3). Pure functions of the list; the connection turns a token into a
+ * stream error PROTOCOL_ERROR (§8.1.1). Nothing here knows gRPC.
+ *
+ * Where the RFC leaves a choice:
+ * - names are held to the token rule of RFC 9110 §5.6.2 (a SHOULD of §8.2.1), values to the minimum of §8.2.1: obs-text and control
+ *   characters other than NUL, CR and LF pass;
+ * - a `:path` without leading slash passes, so that the call layer can answer it; blanks, control characters and `*` outside OPTIONS do not;
+ * - a request needs `:authority` or `host`, with one value (§8.3.1; RFC 9110 §7.2);
+ * - `content-length` appears at most once, as digits (RFC 9110 §8.6 would allow equal repetitions); it means nothing in trailers;
+ * - `te` must be `trailers` wherever it appears, responses included.
+ */
+
+import type { ErrorToken } from '../framing/errors.ts';
+import type { HeaderList } from '../framing/frame-handler.ts';
+
+const NOT_IN_NAMES = 0;
+const IN_NAMES = 1;
+
+/** Lower-case token characters (RFC 9110 §5.6.2 without capitals, RFC 9113 §8.2.1). */
+const NAME_CHARACTERS = new Uint8Array(256);
+for (const character of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") {
+  NAME_CHARACTERS[character.charCodeAt(0)] = IN_NAMES;
+}
+
+const SPACE = 0x20;
+const TAB = 0x09;
+const COLON = 0x3a;
+const DELETE = 0x7f;
+
+/** Decimal digits that are sure to be an exact number. */
+const MAX_CONTENT_LENGTH_DIGITS = 15;
+
+const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*$/;
+
+/** Pseudo-header fields seen, as bits. */
+const Seen = { METHOD: 1, SCHEME: 2, PATH: 4, AUTHORITY: 8, STATUS: 16 } as const;
+
+/** Kinds of list, which differ in the pseudo-header fields they may hold. */
+const Kind = { REQUEST: 0, RESPONSE: 1, TRAILERS: 2 } as const;
+type Kind = (typeof Kind)[keyof typeof Kind];
+
+/** Lists remembered as well-formed, per kind: as many as a decoder is likely to hand out again. */
+const MEMO_SLOTS = 4;
+
+/**
+ * The checks of one connection. Lists found well-formed are remembered by identity, because the decoder returns the same array for the
+ * same block; the fields tell about the list checked last.
+ */
+export class HeaderRules {
+  /** The `content-length` of the list just checked; -1: none. */
+  contentLength: number;
+  /** The `:status` of the response just checked, 100 … 999; 0 for other lists. */
+  status: number;
+  #method: string;
+  #path: string;
+  #authority: string;
+  #host: string | null;
+  readonly #memoLists: (HeaderList | null)[];
+  readonly #memoContentLengths: number[];
+  readonly #memoStatuses: number[];
+  #memoNext: number;
+
+  constructor() {
+    this.contentLength = -1;
+    this.status = 0;
+    this.#method = '';
+    this.#path = '';
+    this.#authority = '';
+    this.#host = null;
+    this.#memoLists = new Array<HeaderList | null>(MEMO_SLOTS * 3).fill(null);
+    this.#memoContentLengths = new Array<number>(MEMO_SLOTS * 3).fill(-1);
+    this.#memoStatuses = new Array<number>(MEMO_SLOTS * 3).fill(0);
+    this.#memoNext = 0;
+  }
+
+  /** Checks a request's initial list (RFC 9113 §8.3.1); null when it is well-formed. Sets `contentLength`. */
+  checkRequest(headers: HeaderList): ErrorToken | null {
+    return this.#check(headers, Kind.REQUEST);
+  }
+
+  /** Checks a response's initial list (RFC 9113 §8.3.2), 1xx included. Sets `contentLength` and `status`. */
+  checkResponse(headers: HeaderList): ErrorToken | null {
+    return this.#check(headers, Kind.RESPONSE);
+  }
+
+  /** Checks a trailing list of either side (RFC 9113 §8.1). */
+  checkTrailers(headers: HeaderList): ErrorToken | null {
+    return this.#check(headers, Kind.TRAILERS);
+  }
+
+  #check(headers: HeaderList, kind: Kind): ErrorToken | null {
+    const base = kind * MEMO_SLOTS;
+    for (let slot = base; slot < base + MEMO_SLOTS; slot++) {
+      if (this.#memoLists[slot] === headers) {
+        this.contentLength = this.#memoContentLengths[slot] as number;
+        this.status = this.#memoStatuses[slot] as number;
+        return null;
+      }
+    }
+    this.contentLength = -1;
+    this.status = 0;
+    const token = this.#scan(headers, kind);
+    if (token !== null) return token;
+    const slot = base + this.#memoNext;
+    this.#memoNext = (this.#memoNext + 1) % MEMO_SLOTS;
+    this.#memoLists[slot] = headers;
+    this.#memoContentLengths[slot] = this.contentLength;
+    this.#memoStatuses[slot] = this.status;
+    return null;
+  }
+
+  #scan(headers: HeaderList, kind: Kind): ErrorToken | null {
+    let seen = 0;
+    let regular = false;
+    this.#host = null;
+    for (let i = 0; i + 1 < headers.length; i += 2) {
+      const name = headers[i] as string;
+      const value = headers[i + 1] as string;
+      let token = valueFault(value);
+      if (token !== null) return token;
+      if (name.charCodeAt(0) === COLON) {
+        // RFC 9113 §8.1: trailers hold no pseudo-header fields. §8.3: they come before all regular fields.
+        if (kind === Kind.TRAILERS) return 'http.pseudo-header.in-trailers';
+        if (regular) return 'http.pseudo-header.after-regular-field';
+        const bit = pseudoHeaderBit(name, kind);
+        if (bit === 0) return 'http.pseudo-header.unknown';
+        if ((seen & bit) !== 0) return 'http.pseudo-header.duplicate';
+        seen |= bit;
+        token = this.#takePseudoHeader(bit, value);
+      } else {
+        regular = true;
+        token = this.#takeField(name, value, kind);
+      }
+      if (token !== null) return token;
+    }
+    if (kind === Kind.REQUEST) return this.#finishRequest(seen);
+    // RFC 9113 §8.3.2: every response has exactly one :status.
+    if (kind === Kind.RESPONSE && seen === 0) return 'http.response.status-missing';
+    return null;
+  }
+
+  #takePseudoHeader(bit: number, value: string): ErrorToken | null {
+    switch (bit) {
+      case Seen.METHOD:
+        if (!METHOD.test(value)) return 'http.request.method-invalid';
+        this.#method = value;
+        return null;
+      case Seen.SCHEME:
+        return SCHEME.test(value) ? null : 'http.request.scheme-invalid';
+      case Seen.PATH:
+        this.#path = value;
+        return pathFault(value);
+      case Seen.AUTHORITY:
+        this.#authority = value;
+        return null;
+      default:
+        this.status = statusNumber(value);
+        return this.status === 0 ? 'http.response.status-invalid' : null;
+    }
+  }
+
+  #takeField(name: string, value: string, kind: Kind): ErrorToken | null {
+    switch (name) {
+      // RFC 9113 §8.2.2: connection-specific fields make a message malformed.
+      case 'connection':
+      case 'keep-alive':
+      case 'proxy-connection':
+      case 'transfer-encoding':
+      case 'upgrade':
+        return 'http.field.connection-specific';
+      case 'te':
+        return value === 'trailers' || value.toLowerCase() === 'trailers'
+          ? null
+          : 'http.field.te-not-trailers';
+      case 'content-length':
+        return kind === Kind.TRAILERS ? null : this.#takeContentLength(value);
+      case 'host':
+        if (kind !== Kind.REQUEST) return null;
+        if (this.#host !== null) return 'http.request.host-duplicate';
+        this.#host = value;
+        return null;
+      // The names of every gRPC message need no look at their characters.
+      case 'content-type':
+      case 'user-agent':
+      case 'grpc-timeout':
+      case 'grpc-encoding':
+      case 'grpc-accept-encoding':
+      case 'accept-encoding':
+      case 'grpc-status':
+      case 'grpc-message':
+        return null;
+      default:
+        return nameFault(name);
+    }
+  }
+
+  #takeContentLength(value: string): ErrorToken | null {
+    if (this.contentLength >= 0) return 'http.content-length.duplicate';
+    if (value.length === 0 || value.length > MAX_CONTENT_LENGTH_DIGITS) {
+      return 'http.content-length.invalid';
+    }
+    let length = 0;
+    for (let i = 0; i < value.length; i++) {
+      const digit = value.charCodeAt(i) - 0x30;
+      if (digit < 0 || digit > 9) return 'http.content-length.invalid';
+      length = length * 10 + digit;
+    }
+    this.contentLength = length;
+    return null;
+  }
+
+  #finishRequest(seen: number): ErrorToken | null {
+    if ((seen & Seen.METHOD) === 0) return 'http.request.method-missing';
+    if (this.#method === 'CONNECT') {
+      // RFC 9113 §8.5: CONNECT has :authority, and neither :scheme nor :path.
+      if ((seen & (Seen.SCHEME | Seen.PATH)) !== 0) return 'http.request.connect-with-target';
+    } else {
+      if ((seen & Seen.SCHEME) === 0) return 'http.request.scheme-missing';
+      if ((seen & Seen.PATH) === 0) return 'http.request.path-missing';
+      if (this.#path === '*' && this.#method !== 'OPTIONS') return 'http.request.path-invalid';
+    }
+    return this.#authorityFault((seen & Seen.AUTHORITY) !== 0);
+  }
+
+  #authorityFault(hasAuthority: boolean): ErrorToken | null {
+    const host = this.#host;
+    if (!hasAuthority) {
+      if (host === null || host === '' || this.#method === 'CONNECT') {
+        return 'http.request.authority-missing';
+      }
+      return host.includes('@') ? 'http.request.authority-userinfo' : null;
+    }
+    const authority = this.#authority;
+    if (authority === '') return 'http.request.authority-missing';
+    // RFC 9113 §8.3.1: no userinfo for http and https.
+    if (authority.includes('@')) return 'http.request.authority-userinfo';
+    // RFC 9113 §8.3.1: a Host that names another authority is malformed.
+    if (host !== null && host !== authority && host.toLowerCase() !== authority.toLowerCase()) {
+      return 'http.request.host-mismatch';
+    }
+    return null;
+  }
+}
+
+function pseudoHeaderBit(name: string, kind: Kind): number {
+  if (kind === Kind.RESPONSE) return name === ':status' ? Seen.STATUS : 0;
+  switch (name) {
+    case ':method':
+      return Seen.METHOD;
+    case ':scheme':
+      return Seen.SCHEME;
+    case ':path':
+      return Seen.PATH;
+    case ':authority':
+      return Seen.AUTHORITY;
+    default:
+      return 0;
+  }
+}
+
+/** RFC 9113 §8.2.1: names are lower-case tokens; an empty one is none. */
+function nameFault(name: string): ErrorToken | null {
+  if (name.length === 0) return 'http.field.name-empty';
+  for (let i = 0; i < name.length; i++) {
+    if ((NAME_CHARACTERS[name.charCodeAt(i)] ?? NOT_IN_NAMES) === NOT_IN_NAMES) {
+      return 'http.field.name-invalid';
+    }
+  }
+  return null;
+}
+
+/** RFC 9113 §8.2.1: no NUL, LF or CR anywhere, no blank or tab at either end. */
+function valueFault(value: string): ErrorToken | null {
+  const last = value.length - 1;
+  if (last < 0) return null;
+  for (let i = 0; i <= last; i++) {
+    const code = value.charCodeAt(i);
+    if (code <= 0x0d && (code === 0x00 || code === 0x0a || code === 0x0d)) {
+      return 'http.field.value-invalid';
+    }
+  }
+  const first = value.charCodeAt(0);
+  const end = value.charCodeAt(last);
+  if (first === SPACE || first === TAB || end === SPACE || end === TAB) {
+    return 'http.field.value-padded';
+  }
+  return null;
+}
+
+/** RFC 9113 §8.3.1: `:path` is not empty; RFC 3986 allows neither blanks nor control characters. */
+function pathFault(path: string): ErrorToken | null {
+  if (path.length === 0) return 'http.request.path-empty';
+  for (let i = 0; i < path.length; i++) {
+    const code = path.charCodeAt(i);
+    if (code <= SPACE || code === DELETE) return 'http.request.path-invalid';
+  }
+  return null;
+}
+
+/** The three digits of `:status` (RFC 9110 §15), or 0; 101 does not exist in HTTP/2 (RFC 9113 §8.6). */
+function statusNumber(value: string): number {
+  if (value.length !== 3) return 0;
+  let status = 0;
+  for (let i = 0; i < 3; i++) {
+    const digit = value.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return 0;
+    status = status * 10 + digit;
+  }
+  return status < 100 || status === 101 ? 0 : status;
+}

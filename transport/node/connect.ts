@@ -1,0 +1,276 @@
+/** Dials TCP, TLS over TCP, and Unix sockets. */
+
+import { isIP, connect as netConnect, type Socket, type TcpNetConnectOpts } from 'node:net';
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  type SecureContext,
+  type TLSSocket,
+  connect as tlsConnect,
+} from 'node:tls';
+import type { Clock, Timer } from '../clock.ts';
+import type { ConnectAttempt, ConnectListener, Connector } from '../connector.ts';
+import { guardSocket, SocketDuplex } from './socket-duplex.ts';
+import { ALPN_HTTP2, errorCode, isProhibitedCipher } from './tls-context.ts';
+
+/** Where to connect: a TCP host (name or IP address without brackets) and port, or the path of a Unix socket. */
+export type SocketAddress =
+  | { readonly host: string; readonly port: number }
+  | { readonly path: string };
+
+/** TLS of a client. */
+export interface ClientTls {
+  readonly context: SecureContext;
+  /** The name that the server's certificate must be for, sent as SNI too unless it is an IP address. */
+  readonly serverName: string;
+}
+
+/**
+ * How long Node waits for one of a name's addresses before it tries the next. Its own 250 ms lose every address that is further away
+ * than that, because the earlier attempt is then given up.
+ */
+const ADDRESS_ATTEMPT_TIMEOUT_MS = 1000;
+
+/** A `Connector` over sockets. */
+export class SocketConnector implements Connector {
+  readonly address: string;
+  readonly #target: SocketAddress;
+  readonly #tls: ClientTls | null;
+  readonly #clock: Clock;
+
+  constructor(target: SocketAddress, tls: ClientTls | null, clock: Clock) {
+    this.address = addressText(target);
+    this.#target = target;
+    this.#tls = tls;
+    this.#clock = clock;
+  }
+
+  connect(timeoutMs: number, listener: ConnectListener): ConnectAttempt {
+    return new SocketConnectAttempt(this.#target, this.#tls, this.#clock, timeoutMs, listener);
+  }
+}
+
+/** `host:port`, `[::1]:port` or `unix:/path`. */
+export function addressText(address: SocketAddress): string {
+  if ('path' in address) return `unix:${address.path}`;
+  return isIP(address.host) === 6
+    ? `[${address.host}]:${address.port}`
+    : `${address.host}:${address.port}`;
+}
+
+class SocketConnectAttempt implements ConnectAttempt {
+  readonly #target: SocketAddress;
+  readonly #tls: ClientTls | null;
+  readonly #listener: ConnectListener;
+  readonly #timer: Timer | null;
+  #socket: Socket | null;
+  #done: boolean;
+
+  constructor(
+    target: SocketAddress,
+    tls: ClientTls | null,
+    clock: Clock,
+    timeoutMs: number,
+    listener: ConnectListener,
+  ) {
+    this.#target = target;
+    this.#tls = tls;
+    this.#listener = listener;
+    this.#socket = null;
+    this.#done = false;
+    try {
+      this.#socket = tls === null ? this.#openPlain() : this.#openTls(tls);
+    } catch (error) {
+      // Node throws at once for a port or host it cannot use; the listener hears of it like of any other failure.
+      this.#timer = null;
+      queueMicrotask(() => this.#fail(error));
+      return;
+    }
+    this.#timer = clock.setTimer(timeoutMs, () => this.#onTimeout(timeoutMs), false);
+  }
+
+  cancel(): void {
+    if (this.#finish()) this.#socket?.destroy();
+  }
+
+  setKeepsProcessAlive(alive: boolean): void {
+    if (this.#done) return;
+    if (alive) this.#socket?.ref();
+    else this.#socket?.unref();
+  }
+
+  #openPlain(): Socket {
+    const socket = netConnect(connectOptions(this.#target));
+    this.#guard(socket);
+    socket.once('connect', () => this.#succeed(socket));
+    return socket;
+  }
+
+  #openTls(tls: ClientTls): Socket {
+    const options: ConnectionOptions = {
+      ...connectOptions(this.#target),
+      secureContext: tls.context,
+      ALPNProtocols: [ALPN_HTTP2],
+      // SNI carries names only (RFC 6066 §3).
+      ...(isIP(tls.serverName) === 0 ? { servername: tls.serverName } : {}),
+      checkServerIdentity: (_host, certificate) => {
+        // CVE-2026-21637: an exception in a TLS callback must not escape.
+        try {
+          return checkServerIdentity(tls.serverName, certificate);
+        } catch (error) {
+          return error instanceof Error ? error : new Error(String(error));
+        }
+      },
+    };
+    const socket = tlsConnect(options);
+    this.#guard(socket);
+    socket.once('secureConnect', () => this.#onSecure(socket));
+    return socket;
+  }
+
+  #guard(socket: Socket): void {
+    guardSocket(socket);
+    socket.unref();
+    socket.once('error', (error: Error) => this.#fail(error));
+    socket.once('close', () =>
+      this.#fail(new Error('the connection was closed while it was made')),
+    );
+  }
+
+  #onSecure(socket: TLSSocket): void {
+    // RFC 9113 §3.2: over TLS, HTTP/2 is spoken only where ALPN has agreed on it.
+    if (socket.alpnProtocol !== ALPN_HTTP2) {
+      this.#fail(
+        new Error('the server did not agree to HTTP/2 (ALPN "h2"): check that it is a gRPC server'),
+      );
+    } else if (isProhibitedCipher(socket)) {
+      this.#fail(
+        new Error(
+          `the server agreed only to cipher ${socket.getCipher().name}, which HTTP/2 prohibits (RFC 9113 §9.2.2)`,
+        ),
+      );
+    } else {
+      this.#succeed(socket);
+    }
+  }
+
+  #succeed(socket: Socket): void {
+    if (!this.#finish()) return;
+    const path = 'path' in this.#target ? this.#target.path : '';
+    try {
+      this.#listener.onConnected(new SocketDuplex(socket, path));
+    } catch {
+      socket.destroy();
+    }
+  }
+
+  #onTimeout(timeoutMs: number): void {
+    const what = this.#tls === null ? 'no connection' : 'no TLS connection';
+    this.#fail(
+      new Error(
+        `${what} within ${timeoutMs} ms: check the address, the network, and that the server is not overloaded`,
+      ),
+    );
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#finish()) return;
+    this.#socket?.destroy();
+    const where = addressText(this.#target);
+    const reason = describeConnectError(error, this.#tls);
+    try {
+      this.#listener.onFailed(
+        new Error(`connecting to ${where} failed: ${reason}`, { cause: error }),
+      );
+    } catch {
+      // Nothing is left to clean up, and an exception here would end the process.
+    }
+  }
+
+  /** True the first time: the caller reports the outcome. */
+  #finish(): boolean {
+    if (this.#done) return false;
+    this.#done = true;
+    this.#timer?.cancel();
+    return true;
+  }
+}
+
+function connectOptions(target: SocketAddress): TcpNetConnectOpts {
+  // allowHalfOpen: the peer's FIN must not cut off what we still have to send.
+  if ('path' in target) {
+    return { path: target.path, allowHalfOpen: true } as unknown as TcpNetConnectOpts;
+  }
+  return {
+    host: target.host,
+    port: target.port,
+    allowHalfOpen: true,
+    noDelay: true,
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_TIMEOUT_MS,
+  };
+}
+
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'connection refused: check that a server listens there'],
+  ['ENOTFOUND', 'the host name is unknown: check its spelling and the name service'],
+  ['EAI_AGAIN', 'the name service did not answer: check the network and try again'],
+  ['ETIMEDOUT', 'no answer: check the address, firewalls and the network'],
+  ['EHOSTUNREACH', 'the host cannot be reached: check the address and the network'],
+  ['ENETUNREACH', 'the network cannot be reached: check the address and the network'],
+  ['ECONNRESET', 'the peer closed the connection while it was made'],
+  ['ENOENT', 'there is no such socket file: check the path and that the server runs'],
+  ['EACCES', 'permission denied: check the rights of the socket file'],
+  ['EMFILE', 'this process has no file descriptor left: close connections or raise its limit'],
+  ['ENFILE', 'the system has no file descriptor left'],
+  ['EADDRNOTAVAIL', 'no local address or port is left for the connection'],
+  ['ERR_SOCKET_BAD_PORT', 'the port must be 0 to 65535'],
+  [
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    "the server's certificate is for another name: check the host, or set serverHostOverride",
+  ],
+  ['CERT_HAS_EXPIRED', "the server's certificate has expired"],
+  ['CERT_NOT_YET_VALID', "the server's certificate is not valid yet: check both clocks"],
+  [
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    "the server's certificate is self-signed: give it as rootCertificates to trust it",
+  ],
+  [
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    "the server's certificate leads to a CA that is not trusted: give that CA as rootCertificates",
+  ],
+  [
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    "the server's certificate is of a CA that is not trusted: give that CA as rootCertificates",
+  ],
+  [
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    "the server's certificate is of a CA that is not trusted: give that CA as rootCertificates",
+  ],
+  [
+    'ERR_SSL_WRONG_VERSION_NUMBER',
+    'the server does not speak TLS there: check the port, or connect without TLS',
+  ],
+  [
+    'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+    'the server does not speak TLS there: check the port, or connect without TLS',
+  ],
+  [
+    'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL',
+    'the server does not speak HTTP/2 there (ALPN "h2" refused): check that it is a gRPC server',
+  ],
+]);
+
+/** What failed and what to do, with the runtime's own words in brackets. */
+function describeConnectError(error: unknown, tls: ClientTls | null): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = errorCode(error);
+  const hint = HINTS.get(code);
+  // With several addresses Node reports an AggregateError without a message of its own.
+  const inner: unknown = (error as { errors?: readonly unknown[] }).errors?.[0];
+  const message = error.message || (inner instanceof Error ? inner.message : '') || code;
+  if (hint === undefined) {
+    return tls !== null && code === '' && message === '' ? 'the TLS handshake failed' : message;
+  }
+  return message === '' ? hint : `${hint} (${message})`;
+}

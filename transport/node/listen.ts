@@ -1,0 +1,339 @@
+/** Listens on TCP, TLS over TCP, and Unix sockets. */
+
+import {
+  createServer as createNetServer,
+  type Server as NetServer,
+  connect as netConnect,
+  type Socket,
+} from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { Clock, Timer } from '../clock.ts';
+import type { AcceptListener, Listener } from '../listener.ts';
+import { addressText, type SocketAddress } from './connect.ts';
+import { guardSocket, peerAddress, SocketDuplex } from './socket-duplex.ts';
+import {
+  ALPN_HTTP2,
+  errorCode,
+  isProhibitedCipher,
+  secureContext,
+  type TlsMaterial,
+} from './tls-context.ts';
+
+/** What a server does about certificates of its clients. `require` refuses clients without one that `rootCertificates` vouch for. */
+export type ClientCertificates = 'ignore' | 'request' | 'require';
+
+/** TLS of a server. */
+export interface ServerTls {
+  readonly material: TlsMaterial;
+  readonly clientCertificates: ClientCertificates;
+}
+
+/** Where to listen. Without `host`: all interfaces, IPv6 and IPv4 together where there is IPv6. Port 0: the system chooses one. */
+export type ListenAddress =
+  | { readonly host?: string; readonly port: number }
+  | { readonly path: string };
+
+/** Options of `listen`. */
+export interface ListenOptions {
+  readonly address: ListenAddress;
+  readonly tls: ServerTls | null;
+  readonly clock: Clock;
+  /** L20: time for the TLS handshake, counted from accepting. */
+  readonly tlsHandshakeTimeoutMs: number;
+  /** L28: open connections per peer address; Infinity: no cap. Unix sockets have no peer address and no cap. */
+  readonly maxConnectionsPerAddress: number;
+}
+
+/** Connections that wait to be accepted; the system may cap it further. */
+const BACKLOG = 1024;
+const ACCEPT_ERROR_INTERVAL_MS = 1000;
+
+/**
+ * Starts listening. Rejects with an Error that says what, where and what to do when the address cannot be used; with TypeError or
+ * RangeError for an address that makes no sense or TLS material that cannot be used.
+ */
+export async function listen(options: ListenOptions, listener: AcceptListener): Promise<Listener> {
+  const { address } = options;
+  assertAddress(address);
+  // Before the port is bound: a fault of the material is the caller's, and Node would report it in other places otherwise.
+  if (options.tls !== null) secureContext(options.tls.material);
+  if ('path' in address) return SocketListener.open(options, address, listener);
+  if (address.host !== undefined) {
+    return SocketListener.open(options, { host: address.host, port: address.port }, listener);
+  }
+  try {
+    return await SocketListener.open(options, { host: '::', port: address.port }, listener);
+  } catch (error) {
+    // No IPv6 on this machine: the IPv4 wildcard is all there is.
+    const code = errorCode((error as Error).cause);
+    if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL' && code !== 'EINVAL') throw error;
+    return SocketListener.open(options, { host: '0.0.0.0', port: address.port }, listener);
+  }
+}
+
+function assertAddress(address: ListenAddress): void {
+  if ('path' in address) {
+    if (typeof address.path !== 'string' || address.path === '') {
+      throw new TypeError('path must be the non-empty path of a socket file');
+    }
+    return;
+  }
+  const { port } = address;
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new RangeError(`port must be an integer of 0 to 65535, got ${String(port)}`);
+  }
+}
+
+class SocketListener implements Listener {
+  readonly #options: ListenOptions;
+  readonly #accepts: AcceptListener;
+  readonly #bound: SocketAddress;
+  readonly #server: NetServer;
+  /** Raw sockets in the TLS handshake with their L20 timers, by peer address and port, the one thing both socket objects share. */
+  readonly #handshakes: Map<string, { readonly socket: Socket; readonly timer: Timer }>;
+  readonly #connectionsPerAddress: Map<string, number>;
+  #lastAcceptErrorMs: number;
+  #closed: boolean;
+
+  static async open(
+    options: ListenOptions,
+    address: SocketAddress,
+    accepts: AcceptListener,
+  ): Promise<SocketListener> {
+    const listener = new SocketListener(options, address, accepts);
+    try {
+      await listener.#listen();
+    } catch (error) {
+      throw await describeListenError(error, address);
+    }
+    return listener;
+  }
+
+  private constructor(options: ListenOptions, bound: SocketAddress, accepts: AcceptListener) {
+    this.#options = options;
+    this.#accepts = accepts;
+    this.#bound = bound;
+    this.#handshakes = new Map();
+    this.#connectionsPerAddress = new Map();
+    this.#lastAcceptErrorMs = Number.NEGATIVE_INFINITY;
+    this.#closed = false;
+    // allowHalfOpen: a client that sent its FIN still gets its answers. pauseOnConnect is not needed: nothing is read before `start`.
+    const socketOptions = { allowHalfOpen: true, noDelay: true };
+    const { tls } = options;
+    if (tls === null) {
+      this.#server = createNetServer(socketOptions, (socket) => this.#onPlain(socket));
+    } else {
+      this.#server = createTlsServer({ ...socketOptions, ...tlsOptions(tls, options) }, (socket) =>
+        this.#onSecure(socket),
+      );
+      // Before the TLS layer's own listener, so that it never sees a socket without an 'error' listener.
+      this.#server.prependListener('connection', (socket: Socket) => this.#onRaw(socket));
+      this.#server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
+        guardSocket(socket);
+        socket.destroy();
+        this.#accepts.onRefused(
+          `TLS handshake with ${peerAddress(socket, '')} failed: ${error.message}`,
+        );
+      });
+    }
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  get address(): string {
+    return 'path' in this.#bound
+      ? addressText(this.#bound)
+      : addressText({ host: this.#bound.host, port: this.port });
+  }
+
+  close(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#closed = true;
+    for (const { socket, timer } of this.#handshakes.values()) {
+      timer.cancel();
+      socket.destroy();
+    }
+    this.#handshakes.clear();
+    return new Promise((resolve) => {
+      // The callback waits for open connections too; the address is free as soon as the listening handle is closed, a turn later.
+      this.#server.close();
+      setImmediate(resolve);
+    });
+  }
+
+  #listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const server = this.#server;
+      server.once('error', reject);
+      server.listen({ ...this.#bound, backlog: BACKLOG, exclusive: false, ipv6Only: false }, () => {
+        server.off('error', reject);
+        server.on('error', (error: Error) => this.#onServerError(error));
+        resolve();
+      });
+    });
+  }
+
+  /** Accepting failed (EMFILE and the like): the runtime goes on by itself, so all there is to do is to say so, now and then. */
+  #onServerError(error: Error): void {
+    const nowMs = this.#options.clock.now();
+    if (nowMs - this.#lastAcceptErrorMs < ACCEPT_ERROR_INTERVAL_MS) return;
+    this.#lastAcceptErrorMs = nowMs;
+    this.#accepts.onAcceptError(
+      new Error(`accepting connections on ${this.address} failed: ${error.message}`, {
+        cause: error,
+      }),
+    );
+  }
+
+  #onPlain(socket: Socket): void {
+    guardSocket(socket);
+    if (this.#refuseOverCap(socket)) return;
+    this.#hand(socket);
+  }
+
+  /** A TCP connection to a TLS listener, before the handshake. */
+  #onRaw(socket: Socket): void {
+    guardSocket(socket);
+    if (this.#refuseOverCap(socket)) return;
+    const key = handshakeKey(socket);
+    if (key === null) return;
+    const timer = this.#options.clock.setTimer(
+      this.#options.tlsHandshakeTimeoutMs,
+      () => {
+        this.#handshakes.delete(key);
+        socket.destroy();
+        this.#accepts.onRefused(`no TLS handshake from ${key} in time`);
+      },
+      false,
+    );
+    this.#handshakes.set(key, { socket, timer });
+    socket.once('close', () => this.#endHandshake(key));
+  }
+
+  #endHandshake(key: string | null): void {
+    if (key === null) return;
+    this.#handshakes.get(key)?.timer.cancel();
+    this.#handshakes.delete(key);
+  }
+
+  #onSecure(socket: TLSSocket): void {
+    guardSocket(socket);
+    this.#endHandshake(handshakeKey(socket));
+    // RFC 9113 §3.2 and §9.2.2.
+    if (socket.alpnProtocol !== ALPN_HTTP2 || isProhibitedCipher(socket)) {
+      const why =
+        socket.alpnProtocol === ALPN_HTTP2
+          ? `cipher ${socket.getCipher().name} is prohibited for HTTP/2`
+          : 'it did not agree to HTTP/2 (ALPN "h2")';
+      this.#accepts.onRefused(`TLS client ${peerAddress(socket, '')} refused: ${why}`);
+      socket.destroy();
+      return;
+    }
+    this.#hand(socket);
+  }
+
+  #hand(socket: Socket): void {
+    // 'connection' events may still arrive in the turn in which the handle is closed.
+    if (this.#closed || socket.destroyed) {
+      socket.destroy();
+      return;
+    }
+    const path = 'path' in this.#bound ? this.#bound.path : '';
+    try {
+      this.#accepts.onConnection(new SocketDuplex(socket, path));
+    } catch (error) {
+      socket.destroy();
+      this.#onServerError(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** L28: counts the connection until it closes, or destroys it when its address has too many. */
+  #refuseOverCap(socket: Socket): boolean {
+    const max = this.#options.maxConnectionsPerAddress;
+    const address = socket.remoteAddress;
+    if (max === Number.POSITIVE_INFINITY || address === undefined) return false;
+    const counts = this.#connectionsPerAddress;
+    const open = counts.get(address) ?? 0;
+    if (open >= max) {
+      socket.destroy();
+      this.#accepts.onRefused(`connection from ${address} refused: ${max} are open already`);
+      return true;
+    }
+    counts.set(address, open + 1);
+    socket.once('close', () => {
+      const left = (counts.get(address) ?? 1) - 1;
+      if (left === 0) counts.delete(address);
+      else counts.set(address, left);
+    });
+    return false;
+  }
+}
+
+function handshakeKey(socket: Socket): string | null {
+  const { remoteAddress, remotePort } = socket;
+  return remoteAddress === undefined ? null : `${remoteAddress} port ${remotePort}`;
+}
+
+function tlsOptions(tls: ServerTls, options: ListenOptions): TlsOptions {
+  const { material, clientCertificates } = tls;
+  return {
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: [ALPN_HTTP2],
+    ...(material.privateKey === null ? {} : { key: material.privateKey }),
+    ...(material.certificateChain === null ? {} : { cert: material.certificateChain }),
+    ...(material.rootCertificates === null ? {} : { ca: material.rootCertificates }),
+    requestCert: clientCertificates !== 'ignore',
+    rejectUnauthorized: clientCertificates === 'require',
+    // An idle limit of the runtime beside the hard one of ours, for sockets without a peer address.
+    handshakeTimeout: Math.min(options.tlsHandshakeTimeoutMs, 2_147_483_647),
+  };
+}
+
+async function describeListenError(error: unknown, address: SocketAddress): Promise<Error> {
+  const where = addressText(address);
+  const message = error instanceof Error ? error.message : String(error);
+  let reason = message;
+  switch (errorCode(error)) {
+    case 'EADDRINUSE':
+      reason =
+        'path' in address
+          ? await describeExistingFile(address.path)
+          : 'the port is taken: stop the process that uses it, or choose another port (0 for any)';
+      break;
+    case 'EACCES':
+      reason = 'permission denied: ports below 1024 and foreign folders need rights';
+      break;
+    case 'EADDRNOTAVAIL':
+      reason = 'no interface of this machine has that address';
+      break;
+    case 'ENOTFOUND':
+      reason = 'the host name is unknown';
+      break;
+    case 'ENOENT':
+      reason = 'the folder of the socket file does not exist';
+      break;
+  }
+  const suffix = reason === message ? '' : ` (${message})`;
+  return new Error(`cannot listen on ${where}: ${reason}${suffix}`, { cause: error });
+}
+
+/** Tells a socket file left behind by a dead process from one in use. The file is never removed here: it is not ours. */
+function describeExistingFile(path: string): Promise<string> {
+  return new Promise((resolve) => {
+    const probe = netConnect({ path });
+    probe.on('error', (error) => {
+      resolve(
+        errorCode(error) === 'ECONNREFUSED'
+          ? 'the file exists, but no server listens on it: a process that ended abruptly left it behind; remove it'
+          : 'the file exists and is no socket that can be connected to: choose another path, or remove it',
+      );
+    });
+    probe.on('connect', () => {
+      probe.destroy();
+      resolve('another server listens there');
+    });
+  });
+}

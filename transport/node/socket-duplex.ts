@@ -1,0 +1,202 @@
+/**
+ * A TCP, TLS or Unix socket as a ByteDuplex. It runs no timers and holds no buffer of its own: the write stall (L20) is watched by the
+ * connection through `pendingOctets`, and the file descriptor is released by `destroy`, or by the end of both directions. A duplex that
+ * is neither ended nor destroyed keeps its descriptor for as long as its peer likes.
+ */
+
+import { isIPv6, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { ByteDuplex, ByteDuplexListener, PeerInfo } from '../byte-duplex.ts';
+
+/** The address of a socket's other end in the form of gRPC peers; `unix:` plus `unixPath` for a socket without IP addresses. */
+export function peerAddress(socket: Socket, unixPath: string): string {
+  const { remoteAddress, remotePort } = socket;
+  if (remoteAddress === undefined) return `unix:${unixPath}`;
+  return ipAddress(remoteAddress, remotePort ?? 0);
+}
+
+/** `ipv4:1.2.3.4:5` or `ipv6:[::1]:5`; an IPv4 address mapped into IPv6, as dual-stack listeners show it, counts as IPv4. */
+export function ipAddress(address: string, port: number): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped !== null) return `ipv4:${mapped[1]}:${port}`;
+  return isIPv6(address) ? `ipv6:[${address}]:${port}` : `ipv4:${address}:${port}`;
+}
+
+/** PeerInfo of a socket. The certificate is asked for only when wanted, and is gone with the socket when nobody asked before. */
+class SocketPeer implements PeerInfo {
+  readonly address: string;
+  readonly tlsCipher: string | null;
+  #tlsSocket: TLSSocket | null;
+  #certificate: Uint8Array | null;
+
+  constructor(socket: Socket, unixPath: string) {
+    this.address = peerAddress(socket, unixPath);
+    this.#tlsSocket = asTlsSocket(socket);
+    this.#certificate = null;
+    this.tlsCipher = this.#tlsSocket === null ? null : cipherName(this.#tlsSocket);
+  }
+
+  get certificate(): Uint8Array | null {
+    if (this.#tlsSocket !== null) {
+      try {
+        // Node answers null or an empty object when there is none, whatever its types say.
+        const found = this.#tlsSocket.getPeerCertificate() as { raw?: Uint8Array } | null;
+        this.#certificate = found?.raw ?? null;
+      } catch {
+        this.#certificate = null;
+      }
+      this.#tlsSocket = null;
+    }
+    return this.#certificate;
+  }
+}
+
+function asTlsSocket(socket: Socket): TLSSocket | null {
+  return (socket as Partial<TLSSocket>).encrypted === true ? (socket as TLSSocket) : null;
+}
+
+function cipherName(socket: TLSSocket): string | null {
+  try {
+    const cipher = socket.getCipher() as { standardName?: string; name?: string } | undefined;
+    return cipher?.standardName ?? cipher?.name ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Gives `socket` an 'error' listener that stays to its end. Every socket gets one before anything else happens to it: an 'error' without
+ * a listener ends the process (CVE-2025-59465, CVE-2026-48068), and 'close' follows anyway.
+ */
+export function guardSocket(socket: Socket): void {
+  socket.on('error', ignoreError);
+}
+
+function ignoreError(): void {}
+
+/** A socket that is open (its TLS handshake done) as a ByteDuplex. The socket belongs to the duplex from now on. */
+export class SocketDuplex implements ByteDuplex {
+  readonly peer: PeerInfo;
+  readonly #socket: Socket;
+  #listener: ByteDuplexListener | null;
+  #error: Error | undefined;
+  #ended: boolean;
+  /** `write` returned false and `onWritable` has not been called since. */
+  #blocked: boolean;
+  #closed: boolean;
+
+  /** `unixPath`: the path of the other end when it is a Unix socket, where known. */
+  constructor(socket: Socket, unixPath = '') {
+    this.#socket = socket;
+    this.#listener = null;
+    this.#error = undefined;
+    this.#ended = false;
+    this.#blocked = false;
+    this.#closed = false;
+    socket.on('error', (error: Error) => {
+      this.#error ??= error;
+    });
+    socket.on('close', () => this.#onClose());
+    this.peer = new SocketPeer(socket, unixPath);
+    if (socket.remoteAddress !== undefined) socket.setNoDelay(true);
+  }
+
+  get pendingOctets(): number {
+    // Node takes a synchronously completed write off this count before `write` returns.
+    return this.#closed ? 0 : this.#socket.writableLength;
+  }
+
+  start(listener: ByteDuplexListener): void {
+    this.#listener = listener;
+    const socket = this.#socket;
+    if (this.#closed || socket.destroyed) {
+      // Closed before anyone listened: 'close' may be over already.
+      queueMicrotask(() => this.#onClose());
+      return;
+    }
+    socket.on('data', (chunk: Uint8Array) => {
+      try {
+        listener.onOctets(chunk);
+      } catch (error) {
+        this.#onListenerError(error);
+      }
+    });
+    socket.on('end', () => {
+      try {
+        listener.onEnd();
+      } catch (error) {
+        this.#onListenerError(error);
+      }
+    });
+    socket.on('drain', () => {
+      // A write that completed at once may have been over the socket's mark too; nobody waits then.
+      if (!this.#blocked) return;
+      this.#blocked = false;
+      try {
+        listener.onWritable();
+      } catch (error) {
+        this.#onListenerError(error);
+      }
+    });
+  }
+
+  write(chunks: readonly Uint8Array[]): boolean {
+    const socket = this.#socket;
+    if (this.#ended || socket.destroyed || !socket.writable) return false;
+    const first = chunks[0];
+    if (first === undefined) return !this.#blocked;
+    if (chunks.length === 1) {
+      socket.write(first);
+    } else {
+      // One writev system call.
+      socket.cork();
+      for (const chunk of chunks) socket.write(chunk);
+      socket.uncork();
+    }
+    this.#blocked = socket.writableNeedDrain && socket.writableLength > 0;
+    return !this.#blocked;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#socket.end();
+  }
+
+  destroy(reason?: Error): void {
+    this.#ended = true;
+    this.#error ??= reason;
+    // Without the error: it is for our listener, not for an 'error' event.
+    this.#socket.destroy();
+  }
+
+  setKeepsProcessAlive(alive: boolean): void {
+    if (alive) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
+  /** No exception may leave an event of the socket: it would end the process. It ends this connection instead. */
+  #onListenerError(error: unknown): void {
+    this.destroy(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  #onClose(): void {
+    const listener = this.#listener;
+    this.#closed = true;
+    if (listener === null) return;
+    this.#listener = null;
+    try {
+      listener.onClosed(this.#error);
+    } catch {
+      // The connection is gone; there is nothing left that the error could end.
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** TLS material as Node's secure contexts, and the few TLS rules of HTTP/2 (RFC 9113 §9.2). */
+
+import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+
+/** PEM texts for one end of a connection; null where there are none. */
+export interface TlsMaterial {
+  /** Certificates of the CAs to trust; null: those of the runtime. */
+  readonly rootCertificates: string | null;
+  /** Private key of this end, unencrypted; null exactly when `certificateChain` is. */
+  readonly privateKey: string | null;
+  /** Certificate of this end, followed by the intermediate ones. */
+  readonly certificateChain: string | null;
+}
+
+/** The protocol name of HTTP/2 over TLS in ALPN (RFC 9113 §3.2). */
+export const ALPN_HTTP2 = 'h2';
+
+/** Builds the context. Throws TypeError when the material cannot be read, or key and certificate do not belong together. */
+export function secureContext(material: TlsMaterial): SecureContext {
+  try {
+    return createSecureContext({
+      // RFC 9113 §9.2: TLS 1.2 or higher.
+      minVersion: 'TLSv1.2',
+      ...(material.rootCertificates === null ? {} : { ca: material.rootCertificates }),
+      ...(material.privateKey === null ? {} : { key: material.privateKey }),
+      ...(material.certificateChain === null ? {} : { cert: material.certificateChain }),
+    });
+  } catch (error) {
+    throw new TypeError(describeMaterialError(error), { cause: error });
+  }
+}
+
+function describeMaterialError(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (/values? mismatch|type mismatch|key_values_mismatch/i.test(message)) {
+    return `privateKey does not belong to the first certificate of certificateChain (${message})`;
+  }
+  if (/interrupted|bad password|bad decrypt|passphrase/i.test(message)) {
+    return `privateKey is encrypted; give it unencrypted (${message})`;
+  }
+  return `the TLS material cannot be used: give unencrypted PEM texts (${message})`;
+}
+
+/**
+ * Whether the cipher suite is on the list of RFC 9113 §9.2.2 and Appendix A: everything of TLS 1.2 that is not an ephemeral key exchange
+ * with an AEAD cipher. Peers agree on such a suite only when one of them offers nothing better.
+ */
+export function isProhibitedCipher(socket: TLSSocket): boolean {
+  if (socket.getProtocol?.() !== 'TLSv1.2') return false;
+  const name = socket.getCipher?.()?.name ?? '';
+  return !/^(TLS_)?(ECDHE|DHE)[-_]/.test(name) || !/GCM|CHACHA20|CCM/.test(name);
+}
+
+/** The code of a Node error (`ECONNREFUSED`, `ERR_TLS_…`), or an empty string. */
+export function errorCode(error: unknown): string {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : '';
+}
