@@ -195,6 +195,7 @@ await t.test(
     const client = new ScriptedClient();
     const first = client.open();
     const second = client.open();
+    first.stream?.sendEnd();
     client.frames();
     client.send(goAway(1, ErrorCode.NO_ERROR, 'max_age'));
     t.equal(first.closed, undefined);
