@@ -19,8 +19,7 @@ export function encodeBase64(octets: Uint8Array): string {
   const { length } = octets;
   let text = '';
   for (let i = 0; i < length; i += 3) {
-    const bits =
-      ((octets[i] as number) << 16) | ((octets[i + 1] ?? 0) << 8) | (octets[i + 2] ?? 0);
+    const bits = ((octets[i] as number) << 16) | ((octets[i + 1] ?? 0) << 8) | (octets[i + 2] ?? 0);
     text += ALPHABET.charAt(bits >> 18) + ALPHABET.charAt((bits >> 12) & 63);
     if (i + 1 < length) text += ALPHABET.charAt((bits >> 6) & 63);
     if (i + 2 < length) text += ALPHABET.charAt(bits & 63);

@@ -47,8 +47,7 @@ export class RpcError extends Error {
   /** Trailing metadata, made on first access; empty when none came. */
   get metadata(): Metadata {
     if (!(this.#trailers instanceof Metadata)) {
-      this.#trailers =
-        this.#trailers === null ? new Metadata() : metadataOfHeaders(this.#trailers);
+      this.#trailers = this.#trailers === null ? new Metadata() : metadataOfHeaders(this.#trailers);
     }
     return this.#trailers;
   }

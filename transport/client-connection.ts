@@ -100,6 +100,11 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
     return this.#connection.streams.size + this.#waiting.length;
   }
 
+  /** Streams that wait for a slot (RFC 9113 §5.1.2); the channel bounds them (L31). */
+  get waitingStreams(): number {
+    return this.#waiting.length;
+  }
+
   openStream(template: HeaderList, listener: ClientStreamListener): TransportStream {
     const connection = this.#connection;
     const stream = new Http2Stream(

@@ -10,12 +10,10 @@ export interface ConnectListener {
   onFailed(error: Error): void;
 }
 
-/** An attempt to connect that is under way. */
+/** An attempt to connect that is under way. It does not keep the process alive: whoever waits for it does. */
 export interface ConnectAttempt {
   /** Gives up; the listener hears nothing more. Does nothing once the attempt has ended. */
   cancel(): void;
-  /** Whether the attempt keeps the process alive; at first it does not. */
-  setKeepsProcessAlive(alive: boolean): void;
 }
 
 /** Makes connections to one place. */

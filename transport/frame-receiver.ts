@@ -378,9 +378,14 @@ export class FrameReceiver implements FrameHandler {
 
   onStreamError(streamId: number, errorCode: number, token: ErrorToken): void {
     this.#connection.countFrame();
-    if (this.#connection.streams.get(streamId) === undefined && this.#role.isIdle(streamId)) {
-      // RFC 9113 §5.4.2 has no stream to end here: the error falls back on the connection.
-      throw new ConnectionError(errorCode, token, streamId);
+    if (this.#connection.streams.get(streamId) === undefined) {
+      if (this.#role.isIdle(streamId)) {
+        // RFC 9113 §5.4.2 has no stream to end here: the error falls back on the connection.
+        throw new ConnectionError(errorCode, token, streamId);
+      }
+      // A closed stream is not reset again (RFC 9113 §5.4.2); the frame is counted.
+      this.#connection.glitch();
+      return;
     }
     this.#connection.streamError(streamId, errorCode, token);
   }

@@ -23,6 +23,9 @@ for (const character of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") {
   NAME_CHARACTERS[character.charCodeAt(0)] = IN_NAMES;
 }
 
+const NUL = 0x00;
+const LF = 0x0a;
+const CR = 0x0d;
 const SPACE = 0x20;
 const TAB = 0x09;
 const COLON = 0x3a;
@@ -144,11 +147,13 @@ export class HeaderRules {
   #takePseudoHeader(bit: number, value: string): ErrorToken | null {
     switch (bit) {
       case Seen.METHOD:
-        if (!METHOD.test(value)) return 'http.request.method-invalid';
+        if (value !== 'POST' && !METHOD.test(value)) return 'http.request.method-invalid';
         this.#method = value;
         return null;
       case Seen.SCHEME:
-        return SCHEME.test(value) ? null : 'http.request.scheme-invalid';
+        return value === 'http' || value === 'https' || SCHEME.test(value)
+          ? null
+          : 'http.request.scheme-invalid';
       case Seen.PATH:
         this.#path = value;
         return pathFault(value);
@@ -277,7 +282,7 @@ function valueFault(value: string): ErrorToken | null {
   if (last < 0) return null;
   for (let i = 0; i <= last; i++) {
     const code = value.charCodeAt(i);
-    if (code <= 0x0d && (code === 0x00 || code === 0x0a || code === 0x0d)) {
+    if (code < SPACE && (code === NUL || code === LF || code === CR)) {
       return 'http.field.value-invalid';
     }
   }

@@ -264,6 +264,9 @@ export class Http2Stream implements TransportStream {
 
   /** Gives back everything unread, when the stream ends: nobody will consume it (L16). */
   releaseUnread(): void {
+    if (this.unread === 0) return;
+    // What the ended stream held is held no longer: L14 gets its overhead back, or a million unary calls would spend it.
+    this.connection.guard.onConsumed(this.unread);
     this.#release(this.unread);
   }
 

@@ -27,10 +27,10 @@ export class DecodeMemo {
   /** The list that the block `start` … `end` of 1 … 128 octets decoded to, or null. */
   find(chunk: Uint8Array, start: number, end: number): HeaderList | null {
     let hash = end - start;
-    for (let i = start; i < end; i += 1) hash = (Math.imul(hash, 31) + chunk[i]!) | 0;
+    for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + chunk[i]!) | 0;
     this.#hash = hash;
     const hashes = this.#hashes;
-    for (let slot = 0; slot < this.#length; slot += 1) {
+    for (let slot = 0; slot < this.#length; slot++) {
       if (hashes[slot] === hash && this.#holds(slot, chunk, start, end)) return this.#lists[slot]!;
     }
     return null;
@@ -45,7 +45,7 @@ export class DecodeMemo {
     this.#hashes[slot] = this.#hash;
     this.#lists[slot] = list;
     this.#blocks[at++] = end - start;
-    for (let i = start; i < end; i += 1) this.#blocks[at++] = chunk[i]!;
+    for (let i = start; i < end; i++) this.#blocks[at++] = chunk[i]!;
   }
 
   /** Forgets everything. */
@@ -59,7 +59,7 @@ export class DecodeMemo {
     const blocks = this.#blocks!;
     let at = slot * (MEMO_BLOCK_OCTETS + 1);
     if (blocks[at++] !== end - start) return false;
-    for (let i = start; i < end; i += 1) {
+    for (let i = start; i < end; i++) {
       if (blocks[at++] !== chunk[i]) return false;
     }
     return true;

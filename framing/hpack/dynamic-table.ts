@@ -62,7 +62,7 @@ export class DynamicTable {
     this.#newest = (this.#newest + 1) & this.#mask;
     this.#names[this.#newest] = name;
     this.#values[this.#newest] = value;
-    this.#length += 1;
+    this.#length++;
     this.#octets += octets;
     return true;
   }
@@ -70,7 +70,7 @@ export class DynamicTable {
   /** Name, value, name, value, … from the newest entry to the oldest: a copy, for tests and diagnosis. */
   entries(): string[] {
     const entries: string[] = [];
-    for (let age = 0; age < this.#length; age += 1) {
+    for (let age = 0; age < this.#length; age++) {
       entries.push(this.nameAt(age), this.valueAt(age));
     }
     return entries;

@@ -5,7 +5,7 @@
 
 import { HEADER_FIELD_OVERHEAD_OCTETS } from '../constants.ts';
 import { DynamicTable } from './dynamic-table.ts';
-import { IndexingPolicy, policyOf } from './indexing-policy.ts';
+import { type IndexingPolicy, policyOf } from './indexing-policy.ts';
 import { STATIC_INDEX, STATIC_TABLE_LENGTH, type StaticName } from './static-table.ts';
 
 // A name may insert this many values that never came again. Each repeat earns one insertion back, so names whose values do repeat go on
@@ -15,8 +15,8 @@ const MAX_CREDIT = 4;
 // After that a value is inserted when it was among the last two of its name, if it is short enough to be remembered.
 const MAX_REMEMBERED_VALUE_OCTETS = 512;
 
-// Names without entries are remembered up to this many in all, and only if they are short.
-const MAX_NAMES = 192;
+// Names without entries in the table are remembered up to about this many, and only if they are short.
+const MAX_IDLE_NAMES = 128;
 const MAX_REMEMBERED_NAME_OCTETS = 128;
 
 /** Fields larger than this part of the table would empty most of it for one value. */
@@ -61,7 +61,7 @@ export class EncoderIndex {
     this.#table = new DynamicTable(maxOctets);
   }
 
-  /** Grows with every insertion and eviction: while it stays, every index means the same field. */
+  /** Grows with every insertion, eviction and change of size: while it stays, every field would be encoded as it was. */
   get changes(): number {
     return this.#changes;
   }
@@ -82,7 +82,8 @@ export class EncoderIndex {
     if (known !== undefined) return known;
     const record = new NameRecord(name);
     if (name.length <= MAX_REMEMBERED_NAME_OCTETS) {
-      if (this.#names.size >= MAX_NAMES) this.#forgetIdleNames();
+      // No more names than entries are in use, so each sweep frees many and the sweeps stay rare.
+      if (this.#names.size >= MAX_IDLE_NAMES + this.#table.length) this.#forgetIdleNames();
       this.#names.set(name, record);
     }
     return record;
@@ -95,7 +96,7 @@ export class EncoderIndex {
     if (record.entries === null) return 0;
     const insertion = record.entries.get(value);
     if (insertion === undefined) return 0;
-    if (record.credit < MAX_CREDIT) record.credit += 1;
+    if (record.credit < MAX_CREDIT) record.credit++;
     return this.#indexOfInsertion(insertion);
   }
 
@@ -121,7 +122,7 @@ export class EncoderIndex {
   /** Whether the values of this name have repeated often enough that this one, which is in no table, is to be inserted. Keeps count. */
   isLikelyToRepeat(record: NameRecord, value: string): boolean {
     if (record.credit > 0) {
-      record.credit -= 1;
+      record.credit--;
       return true;
     }
     if (value === record.lastValue || value === record.lastValueButOne) return true;
@@ -146,8 +147,8 @@ export class EncoderIndex {
     const table = this.#table;
     this.#evictTo(table.maxOctets - fieldOctets(record, value));
     table.insert(record.name, value);
-    this.#insertions += 1;
-    this.#changes += 1;
+    this.#insertions++;
+    this.#changes++;
     record.newest = this.#insertions;
     record.entries ??= new Map();
     record.entries.set(value, this.#insertions);
@@ -155,8 +156,10 @@ export class EncoderIndex {
 
   /** Sets the maximum size and evicts down to it (RFC 7541 §4.3). */
   setMaxOctets(maxOctets: number): void {
+    if (maxOctets === this.#table.maxOctets) return;
     this.#evictTo(maxOctets);
     this.#table.setMaxOctets(maxOctets);
+    this.#changes++;
   }
 
   #indexOfInsertion(insertion: number): number {
@@ -176,7 +179,7 @@ export class EncoderIndex {
         if (record.newest === insertion) record.newest = 0;
       }
       table.evictOldest();
-      this.#changes += 1;
+      this.#changes++;
     }
   }
 

@@ -1,5 +1,6 @@
 /** Header blocks to header lists: representations, list limits, table size updates (RFC 7541 §3, §4.2, §6). */
 
+import { allocateSlab, copyOctets } from '../bytes.ts';
 import {
   DEFAULT_HEADER_TABLE_OCTETS,
   ErrorCode,
@@ -33,7 +34,7 @@ export interface HpackDecoderLimits {
 }
 
 // Huffman strings are decoded into here and at once made text. All decoders share it, as none is interrupted.
-let scratch = new Uint8Array(4096);
+let scratch: Uint8Array = allocateSlab(4096);
 
 function compressionError(token: ErrorToken): ConnectionError {
   return new ConnectionError(ErrorCode.COMPRESSION_ERROR, token);
@@ -146,7 +147,7 @@ export class HpackDecoder {
     const cursor = this.#cursor;
     let updates = 0;
     while (cursor.position < end && (chunk[cursor.position]! & 0xe0) === 0x20) {
-      updates += 1;
+      updates++;
       if (updates > this.#limits.maxTableSizeUpdates) {
         throw compressionError('hpack.too-many-size-updates');
       }
@@ -198,8 +199,7 @@ export class HpackDecoder {
     const valueStart = this.#stringStart;
     const valueOctets = this.#stringEnd - valueStart;
     const admitted = this.#admit(nameOctets + valueOctets);
-    const fits =
-      nameOctets + valueOctets + HEADER_FIELD_OVERHEAD_OCTETS <= this.#table.maxOctets;
+    const fits = nameOctets + valueOctets + HEADER_FIELD_OVERHEAD_OCTETS <= this.#table.maxOctets;
     let value = '';
     if (admitted || (indexing && fits)) {
       if (nameIndex === 0) {
@@ -251,7 +251,7 @@ export class HpackDecoder {
   #admit(octets: number): boolean {
     const limits = this.#limits;
     this.#listOctets += octets + HEADER_FIELD_OVERHEAD_OCTETS;
-    this.#listFields += 1;
+    this.#listFields++;
     if (this.#complete) {
       if (
         this.#listOctets <= limits.maxHeaderListOctets &&
@@ -271,7 +271,7 @@ export class HpackDecoder {
 /** Makes room for `octets` more behind the first `used` of `scratch`, which stay. */
 function reserveScratch(used: number, octets: number): void {
   if (used + octets <= scratch.length) return;
-  const larger = new Uint8Array(Math.max(used + octets, scratch.length * 2));
-  larger.set(scratch.subarray(0, used));
+  const larger = allocateSlab(Math.max(used + octets, scratch.length * 2));
+  copyOctets(larger, 0, scratch, 0, used);
   scratch = larger;
 }

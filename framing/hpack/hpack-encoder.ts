@@ -1,12 +1,13 @@
 /** Header lists to header blocks: representations, indexing, cached blocks, table size updates (RFC 7541 §3, §4.2, §6, §7.1). */
 
+import { copyOctets, latin1Write, NO_OCTETS } from '../bytes.ts';
 import { DEFAULT_HEADER_TABLE_OCTETS } from '../constants.ts';
 import type { HeaderList } from '../frame-handler.ts';
 import { EncoderIndex, type NameRecord } from './encoder-index.ts';
 import { huffmanEncode, huffmanLength } from './huffman.ts';
 import { IndexingPolicy, isNeverIndexed } from './indexing-policy.ts';
 import { encodeInteger, MAX_ENCODED_INTEGER_OCTETS } from './integer.ts';
-import { isLatin1, writeLatin1 } from './latin1.ts';
+import { isLatin1 } from './latin1.ts';
 
 // First octets of the representations (RFC 7541 §6) and the Huffman flag of string literals (§5.2).
 const INDEXED = 0x80;
@@ -24,15 +25,10 @@ const MAX_TEMPLATES = 256;
 const MAX_EVICTION_TOKENS = 16;
 const BLOCKS_PER_EVICTION_TOKEN = 256;
 
-/** Up to this many octets a loop copies faster than a call. */
-const LOOP_COPY_OCTETS = 48;
-
 /** Index, name length and value length of one field. */
 const MAX_FIELD_OVERHEAD_OCTETS = 3 * MAX_ENCODED_INTEGER_OCTETS;
 /** RFC 7541 §4.2: two updates say everything, the smallest size and the final one. */
 const MAX_SIZE_UPDATES_OCTETS = 2 * MAX_ENCODED_INTEGER_OCTETS;
-
-const NO_OCTETS = new Uint8Array(0);
 
 /** What an encoder knows of one template. */
 class TemplateRecord {
@@ -68,14 +64,13 @@ export class HpackEncoder {
   /** The two templates used last: a server's headers and trailers take turns. */
   #lastTemplate: TemplateRecord = NO_TEMPLATE;
   #lastTemplateButOne: TemplateRecord = NO_TEMPLATE;
+  /** Blocks with a template since the last eviction token came back. */
   #blocks = 0;
   #evictionTokens = MAX_EVICTION_TOKENS;
   /** The maximum size that the peer's decoder works with. */
   #announcedTableOctets = DEFAULT_HEADER_TABLE_OCTETS;
   /** The smallest maximum size since the last block. */
   #smallestTableOctets: number;
-  /** Records of `extra` between its check and its encoding. */
-  readonly #records: NameRecord[] = [];
 
   /** `maxTableOctets` is the largest dynamic table that this encoder uses, whatever the peer offers (L8). */
   constructor(maxTableOctets: number) {
@@ -116,7 +111,7 @@ export class HpackEncoder {
   /**
    * Writes one header block, the fields of `template` and then those of `extra`, at `offset` of the caller's `target`, which has
    * `maxEncodedOctets` free; returns the offset behind it. Either list may be empty. Throws RangeError when a name or value has a character
-   * beyond latin1, before anything is changed, and when `target` is too small.
+   * beyond latin1, before anything is changed; and when `target` is too small, after which the tables no longer match the peer's.
    */
   encode(
     template: HeaderList,
@@ -124,27 +119,27 @@ export class HpackEncoder {
     target: Uint8Array,
     offset: number,
   ): number {
-    // Nothing may throw once the tables are changed: the peer would never see the change.
+    // A caller's fault has to show before the tables are changed: the peer would never see the change.
     const templateRecord = template.length > 0 ? this.#templateRecord(template) : NO_TEMPLATE;
-    if (extra !== null) this.#checkFields(extra);
+    if (extra !== null) checkFields(extra);
     let position = offset;
     const maxOctets = this.#index.maxOctets;
     if (maxOctets !== this.#announcedTableOctets || this.#smallestTableOctets < maxOctets) {
       position = this.#writeSizeUpdates(target, position);
     }
     if (templateRecord !== NO_TEMPLATE) {
-      this.#blocks += 1;
-      if (
-        this.#blocks % BLOCKS_PER_EVICTION_TOKEN === 0 &&
-        this.#evictionTokens < MAX_EVICTION_TOKENS
-      ) {
-        this.#evictionTokens += 1;
+      this.#blocks++;
+      if (this.#blocks === BLOCKS_PER_EVICTION_TOKEN) {
+        this.#blocks = 0;
+        if (this.#evictionTokens < MAX_EVICTION_TOKENS) this.#evictionTokens++;
       }
       if (
         templateRecord.changes === this.#index.changes &&
         (templateRecord.settled || this.#evictionTokens === 0)
       ) {
-        position = copyBlock(templateRecord, target, position);
+        const octets = templateRecord.blockOctets;
+        copyOctets(target, position, templateRecord.block, 0, octets);
+        position += octets;
       } else {
         position = this.#encodeTemplate(templateRecord, target, position);
       }
@@ -163,7 +158,7 @@ export class HpackEncoder {
     if (template === this.#lastTemplateButOne.template) return this.#lastTemplateButOne;
     let record = this.#templates.get(template);
     if (record === undefined) {
-      for (let i = 0; i + 1 < template.length; i += 2) checkField(template[i]!, template[i + 1]!);
+      checkFields(template);
       record = new TemplateRecord(template);
       if (this.#templates.size >= MAX_TEMPLATES) {
         for (const oldest of this.#templates.keys()) {
@@ -204,11 +199,13 @@ export class HpackEncoder {
     for (let i = 0; i + 1 < template.length; i += 2) {
       const name = index.record(template[i]!);
       const value = template[i + 1]!;
+      if (isNeverIndexed(name.name, name.policy, value)) {
+        position = this.#writeLiteral(NEVER_INDEXED, name, value, target, position);
+        continue;
+      }
       const found = index.indexOf(name, value);
       if (found > 0) {
         position = encodeInteger(found, 7, INDEXED, target, position);
-      } else if (isNeverIndexed(name.name, name.policy, value)) {
-        position = this.#writeLiteral(NEVER_INDEXED, name, value, target, position);
       } else if (!index.isInsertable(name, value)) {
         position = this.#writeLiteral(WITHOUT_INDEXING, name, value, target, position);
       } else if (this.#mayInsert(name, value)) {
@@ -223,20 +220,12 @@ export class HpackEncoder {
     if (index.changes === changes && position <= target.length) {
       const octets = position - offset;
       if (record.block.length < octets) record.block = new Uint8Array(octets);
-      record.block.set(target.subarray(offset, position));
+      copyOctets(record.block, 0, target, offset, position);
       record.blockOctets = octets;
       record.changes = changes;
       record.settled = settled;
     }
     return position;
-  }
-
-  #checkFields(extra: HeaderList): void {
-    const records = this.#records;
-    records.length = 0;
-    for (let i = 0; i + 1 < extra.length; i += 2) {
-      checkField(extra[i]!, extra[i + 1]!);
-    }
   }
 
   #encodeExtra(extra: HeaderList, target: Uint8Array, offset: number): number {
@@ -276,7 +265,7 @@ export class HpackEncoder {
   #mayInsert(name: NameRecord, value: string): boolean {
     if (this.#templates.size === 0 || this.#index.hasRoomFor(name, value)) return true;
     if (this.#evictionTokens === 0) return false;
-    this.#evictionTokens -= 1;
+    this.#evictionTokens--;
     return true;
   }
 
@@ -294,7 +283,7 @@ export class HpackEncoder {
     // Values that come once cost both ends more time in Huffman code than the octets saved are worth.
     if (pattern !== INCREMENTAL_INDEXING && name.policy !== IndexingPolicy.ADAPTIVE) {
       position = encodeInteger(value.length, 7, 0, target, position);
-      return writeLatin1(value, target, position);
+      return latin1Write(target, position, value);
     }
     return writeString(value, target, position);
   }
@@ -308,18 +297,7 @@ function writeString(text: string, target: Uint8Array, offset: number): number {
     return huffmanEncode(text, target, position);
   }
   const position = encodeInteger(text.length, 7, 0, target, offset);
-  return writeLatin1(text, target, position);
-}
-
-function copyBlock(record: TemplateRecord, target: Uint8Array, offset: number): number {
-  const block = record.block;
-  const octets = record.blockOctets;
-  if (octets <= LOOP_COPY_OCTETS) {
-    for (let i = 0; i < octets; i += 1) target[offset + i] = block[i]!;
-  } else {
-    target.set(octets === block.length ? block : block.subarray(0, octets), offset);
-  }
-  return offset + octets;
+  return latin1Write(target, position, text);
 }
 
 function maxFieldsOctets(fields: HeaderList): number {
@@ -331,15 +309,18 @@ function maxFieldsOctets(fields: HeaderList): number {
 }
 
 /** Throws RangeError for text that has no latin1 octets. */
-function checkField(name: string, value: string): void {
-  if (!isLatin1(name)) {
-    throw new RangeError(
-      `header field name ${JSON.stringify(name)} has a character beyond latin1; field names are lower-case ASCII`,
-    );
-  }
-  if (!isLatin1(value)) {
-    throw new RangeError(
-      `header field ${name}: the value has a character beyond latin1; percent-encode it or send it in a -bin field`,
-    );
+function checkFields(fields: HeaderList): void {
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i]!;
+    if (!isLatin1(name)) {
+      throw new RangeError(
+        `header field name ${JSON.stringify(name)} has a character beyond latin1; field names are lower-case ASCII`,
+      );
+    }
+    if (!isLatin1(fields[i + 1]!)) {
+      throw new RangeError(
+        `header field ${name}: the value has a character beyond latin1; percent-encode it or send it in a -bin field`,
+      );
+    }
   }
 }

@@ -44,11 +44,11 @@ export const CODES: Int32Array = new Int32Array(EOS + 1);
 
 let nextCode = 0;
 let position = 0;
-for (let bits = 1; bits <= MAX_CODE_BITS; bits += 1) {
+for (let bits = 1; bits <= MAX_CODE_BITS; bits++) {
   nextCode *= 2;
   FIRST_CODE[bits] = nextCode;
   FIRST_POSITION[bits] = position;
-  for (let symbol = 0; symbol <= EOS; symbol += 1) {
+  for (let symbol = 0; symbol <= EOS; symbol++) {
     if (CODE_BITS[symbol] !== bits) continue;
     SYMBOLS_IN_CODE_ORDER[position++] = symbol;
     CODES[symbol] = nextCode++;

@@ -25,7 +25,7 @@ const LOOKUP: Int32Array = buildLookup();
 
 function buildLookup(): Int32Array {
   const lookup = new Int32Array(1 << LOOKUP_BITS);
-  for (let window = 0; window <= LOOKUP_MASK; window += 1) {
+  for (let window = 0; window <= LOOKUP_MASK; window++) {
     const first = symbolAt(window, LOOKUP_BITS);
     if (first < 0) continue;
     const firstBits = CODE_BITS[first]!;
@@ -41,7 +41,7 @@ function buildLookup(): Int32Array {
 
 /** The symbol whose code begins `bits`, of which there are `count`; -1 when there is none that short. */
 function symbolAt(bits: number, count: number): number {
-  for (let length = 5; length <= count; length += 1) {
+  for (let length = 5; length <= count; length++) {
     const nth = (bits >>> (count - length)) - FIRST_CODE[length]!;
     if (nth < CODE_COUNT[length]!) return SYMBOLS_IN_CODE_ORDER[FIRST_POSITION[length]! + nth]!;
   }
@@ -51,7 +51,7 @@ function symbolAt(bits: number, count: number): number {
 /** Octets that `huffmanEncode` writes for `text`, whose characters are 0 … 255; linear in its length (RFC 7541 §5.2). */
 export function huffmanLength(text: string): number {
   let bits = 0;
-  for (let i = 0; i < text.length; i += 1) bits += CODE_BITS[text.charCodeAt(i)]!;
+  for (let i = 0; i < text.length; i++) bits += CODE_BITS[text.charCodeAt(i)]!;
   return (bits + 7) >>> 3;
 }
 
@@ -63,7 +63,7 @@ export function huffmanEncode(text: string, target: Uint8Array, offset: number):
   let position = offset;
   let pending = 0;
   let pendingBits = 0;
-  for (let i = 0; i < text.length; i += 1) {
+  for (let i = 0; i < text.length; i++) {
     const symbol = text.charCodeAt(i);
     const code = CODES[symbol]!;
     let bits = CODE_BITS[symbol]!;
@@ -146,8 +146,8 @@ export function huffmanDecode(
         throw paddingError(code, length);
       }
       code = (code << 1) | ((chunk[bitPosition >>> 3]! >>> (7 - (bitPosition & 7))) & 1);
-      bitPosition += 1;
-      length += 1;
+      bitPosition++;
+      length++;
       const nth = code - FIRST_CODE[length]!;
       if (nth < CODE_COUNT[length]!) symbol = SYMBOLS_IN_CODE_ORDER[FIRST_POSITION[length]! + nth]!;
     }

@@ -83,7 +83,7 @@ export interface StaticName {
 
 function indexByName(): Map<string, StaticName> {
   const byName = new Map<string, { index: number; values: Map<string, number> }>();
-  for (let index = 1; index <= STATIC_TABLE_LENGTH; index += 1) {
+  for (let index = 1; index <= STATIC_TABLE_LENGTH; index++) {
     const name = STATIC_NAMES[index]!;
     let known = byName.get(name);
     if (known === undefined) {

@@ -4,25 +4,21 @@ import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallStatus, ClientCall } from '../call/call.ts';
 import type { Metadata } from '../metadata.ts';
 import { Status } from '../status.ts';
+import type { BoundMethod } from './bound-method.ts';
 import { CancellationError, rpcErrorOfStatus } from './exceptions.ts';
 import { CancelledError } from './future.ts';
 import type { CancellableIterator } from './interfaces.ts';
+import type { PumpControl } from './message-pump.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import { ReceivedMetadata } from './response-metadata.ts';
-import type { PumpControl } from './message-pump.ts';
-import {
-  type BoundMethod,
-  deserializeResponse,
-  FAILED,
-  type RpcExtras,
-  type RpcListener,
-} from './rpc-invocation.ts';
+import { deserializeResponse, FAILED, type RpcExtras, type RpcListener } from './rpc-listener.ts';
 
 /** Listens to one response-streaming RPC and iterates over its responses. */
 export class ResponseIterator<Response> implements CancellableIterator<Response>, RpcListener {
   call: ClientCall | null;
   pump: PumpControl | null;
   extras: RpcExtras | null;
+  fault: CallStatus | null;
   readonly #method: BoundMethod<never, Response>;
   readonly #queue: ReceiveQueue<Response>;
   readonly #metadata: ReceivedMetadata;
@@ -35,6 +31,7 @@ export class ResponseIterator<Response> implements CancellableIterator<Response>
     this.call = null;
     this.pump = null;
     this.extras = null;
+    this.fault = null;
     this.#method = method;
     this.#queue = new ReceiveQueue();
     this.#metadata = new ReceivedMetadata();
@@ -98,7 +95,7 @@ export class ResponseIterator<Response> implements CancellableIterator<Response>
 
   onMessage(chunk: Uint8Array, start: number, end: number): void {
     this.#requested = false;
-    const response = deserializeResponse(this.#method, this.call, chunk, start, end);
+    const response = deserializeResponse(this.#method, this, chunk, start, end);
     if (response === FAILED) return;
     this.#queue.push(response, end - start);
     this.replenish();
@@ -112,10 +109,11 @@ export class ResponseIterator<Response> implements CancellableIterator<Response>
       this.#queue.rejectReaders(() =>
         status.code === Status.OK ? new CancellationError() : rpcErrorOfStatus(status),
       );
-    } else if (status.code === Status.OK) {
+    } else if (this.fault === null && status.code === Status.OK) {
       this.#queue.end();
     } else {
-      this.#queue.fail(() => rpcErrorOfStatus(status));
+      const failure = this.fault ?? status;
+      this.#queue.fail(() => rpcErrorOfStatus(failure));
     }
     this.#metadata.end(status.trailers);
     if (this.extras !== null) this.extras.onStatus(status);

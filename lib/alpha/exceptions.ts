@@ -47,7 +47,11 @@ for (const errorClass of [CancellationError, ExpirationError]) {
 /** The status codes that have an exception class of their own; every other code is a plain `RpcError`. */
 export const ERROR_OF_STATUS: ReadonlyMap<
   number,
-  new (details: string, trailers: HeaderList, cause: unknown) => RpcError
+  new (
+    details: string,
+    trailers: HeaderList,
+    cause: unknown,
+  ) => RpcError
 > = new Map([
   [Status.CANCELLED, CancellationError],
   [Status.DEADLINE_EXCEEDED, ExpirationError],

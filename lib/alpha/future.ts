@@ -8,17 +8,12 @@ import type { CallStatus, ClientCall } from '../call/call.ts';
 import type { Metadata } from '../metadata.ts';
 import type { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
+import type { BoundMethod } from './bound-method.ts';
 import { rpcErrorOfStatus } from './exceptions.ts';
-import { ReceivedMetadata } from './response-metadata.ts';
 import type { PumpControl } from './message-pump.ts';
-import {
-  type BoundMethod,
-  deserializeResponse,
-  FAILED,
-  NO_RESPONSE,
-  type RpcExtras,
-  type RpcListener,
-} from './rpc-invocation.ts';
+import { ReceivedMetadata } from './response-metadata.ts';
+import { NO_RESPONSE } from './rpc-fault.ts';
+import { deserializeResponse, FAILED, type RpcExtras, type RpcListener } from './rpc-listener.ts';
 
 /** Indicates that the computation underlying a Future was cancelled through that Future. Not an `RpcError`. */
 export class CancelledError extends Error {
@@ -83,6 +78,7 @@ export class RpcFuture<Response> implements Future<Response>, RpcListener {
   call: ClientCall | null;
   pump: PumpControl | null;
   extras: RpcExtras | null;
+  fault: CallStatus | null;
   readonly #method: BoundMethod<never, Response>;
   readonly #metadata: ReceivedMetadata;
   #response: Response | typeof FAILED;
@@ -97,6 +93,7 @@ export class RpcFuture<Response> implements Future<Response>, RpcListener {
     this.call = null;
     this.pump = null;
     this.extras = null;
+    this.fault = null;
     this.#method = method;
     this.#metadata = new ReceivedMetadata();
     this.#response = FAILED;
@@ -170,13 +167,14 @@ export class RpcFuture<Response> implements Future<Response>, RpcListener {
   }
 
   onMessage(chunk: Uint8Array, start: number, end: number): void {
-    this.#response = deserializeResponse(this.#method, this.call, chunk, start, end);
+    this.#response = deserializeResponse(this.#method, this, chunk, start, end);
   }
 
   onStatus(status: CallStatus): void {
     this.pump?.stop();
-    this.#status =
-      status.code === Status.OK && this.#response === FAILED ? NO_RESPONSE : status;
+    if (this.fault !== null) this.#status = this.fault;
+    else if (status.code === Status.OK && this.#response === FAILED) this.#status = NO_RESPONSE;
+    else this.#status = status;
     this.#metadata.end(status.trailers);
     this.extras?.onStatus(status);
     this.#complete();

@@ -51,16 +51,9 @@ export class ReceiveQueue<Value> {
     this.#makeError = null;
   }
 
-  /** Values not yet read. */
-  get length(): number {
-    return this.#length;
-  }
-
   /** Whether another message should be asked for. */
   get wantsMore(): boolean {
-    return (
-      !this.#over && this.#octets < MAX_QUEUED_OCTETS && this.#length < MAX_QUEUED_MESSAGES
-    );
+    return !this.#over && this.#octets < MAX_QUEUED_OCTETS && this.#length < MAX_QUEUED_MESSAGES;
   }
 
   /** Adds a value that stood for `octets` serialized octets, or gives it to the first waiting reader. Dropped once the queue is over. */
@@ -115,20 +108,29 @@ export class ReceiveQueue<Value> {
 
   /** The next value, in a promise that is fulfilled already if the value is there. */
   next(): Promise<Result<Value>> {
-    if (this.#length > 0) {
-      const at = this.#head;
-      const value = this.#values[at] as Value;
-      this.#values[at] = undefined;
-      this.#head = (at + 1) & (this.#values.length - 1);
-      this.#length--;
-      this.#octets -= this.#octetsOf[at] as number;
-      return Promise.resolve({ value, done: false });
-    }
+    if (this.#length > 0) return Promise.resolve({ value: this.#shift(), done: false });
     if (this.#makeError !== null) return Promise.reject(this.#makeError());
     if (this.#over) return Promise.resolve(DONE);
     const reader = new Reader<Value>();
     this.#readers.push(reader);
     return promiseOf(reader);
+  }
+
+  /** As `next`, for a reader that cannot wait: null when there is nothing to say yet. Throws the error of `fail` and `refuse`. */
+  take(): Result<Value> | null {
+    if (this.#length > 0) return { value: this.#shift(), done: false };
+    if (this.#makeError !== null) throw this.#makeError();
+    return this.#over ? DONE : null;
+  }
+
+  #shift(): Value {
+    const at = this.#head;
+    const value = this.#values[at] as Value;
+    this.#values[at] = undefined;
+    this.#head = (at + 1) & (this.#values.length - 1);
+    this.#length--;
+    this.#octets -= this.#octetsOf[at] as number;
+    return value;
   }
 
   #release(settle: (reader: Reader<Value>) => void): void {

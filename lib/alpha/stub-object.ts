@@ -89,6 +89,12 @@ export class StubObject {
     else await this.#closing;
   }
 
+  /** Service, state and RPC names of `stub` in one line. */
+  static describe(stub: StubObject): string {
+    const state = stub.#context === null ? 'not open' : 'open';
+    return `Stub of ${stub.#serviceName} (${state}) { ${stub.#names.join(', ')} }`;
+  }
+
   /** Raises for a property that `stub` does not have. @internal */
   static raiseFor(stub: unknown, name: string): void {
     if (typeof stub === 'object' && stub !== null && #names in stub) stub.#raise(name);
@@ -114,3 +120,9 @@ export class StubObject {
 }
 
 Object.setPrototypeOf(StubObject.prototype, strictPrototype);
+// What consoles ask an object for to show it; without it they would look at properties and meet the strict prototype.
+Object.defineProperty(StubObject.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+  value(this: StubObject): string {
+    return StubObject.describe(this);
+  },
+});

@@ -1,7 +1,13 @@
 /** The asynchronous stub: RPCs run on the caller's own thread, over a channel that the stub opens and closes. */
 
+import type { ErrorReporter } from '../error-reporter.ts';
 import { Cardinality, type MethodDescriptor, methodDescriptor } from '../method.ts';
-import type { ErrorReporter } from './error-reporter.ts';
+import {
+  Activation,
+  BoundMethod,
+  type MetadataTransformer,
+  type StubChannel,
+} from './bound-method.ts';
 import { ResponseIterator } from './cancellable-iterator.ts';
 import { type Future, RpcFuture } from './future.ts';
 import type {
@@ -13,14 +19,7 @@ import type {
   Timeout,
 } from './interfaces.ts';
 import { promiseOf } from './promise-holder.ts';
-import {
-  Activation,
-  BoundMethod,
-  type MetadataTransformer,
-  type StubChannel,
-  startStreamRequest,
-  startUnaryRequest,
-} from './rpc-invocation.ts';
+import { startStreamRequest, startUnaryRequest } from './rpc-invocation.ts';
 import { type StubContext, StubObject } from './stub-object.ts';
 import { UnaryResponse } from './unary-response.ts';
 
@@ -72,18 +71,9 @@ export function makeStub<Methods extends InvocationMethods>(
   return stub as unknown as Stub<Methods>;
 }
 
-function enter(
-  serviceName: string,
-  methods: readonly StubMethod[],
-  parts: StubParts,
-): StubContext {
+function enter(serviceName: string, methods: readonly StubMethod[], parts: StubParts): StubContext {
   const channel = parts.openChannel();
-  const activation = new Activation(
-    serviceName,
-    channel,
-    parts.metadataTransformer,
-    parts.report,
-  );
+  const activation = new Activation(serviceName, channel, parts.metadataTransformer, parts.report);
   return {
     makers: methods.map(({ descriptor, description }) =>
       callableMaker(new BoundMethod(activation, descriptor, description)),

@@ -3,23 +3,19 @@
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallStatus, ClientCall } from '../call/call.ts';
 import { Status } from '../status.ts';
+import type { BoundMethod } from './bound-method.ts';
 import { rpcErrorOfStatus } from './exceptions.ts';
-import { type PromiseHolder, unsettled } from './promise-holder.ts';
 import type { PumpControl } from './message-pump.ts';
-import {
-  type BoundMethod,
-  deserializeResponse,
-  FAILED,
-  NO_RESPONSE,
-  type RpcExtras,
-  type RpcListener,
-} from './rpc-invocation.ts';
+import { type PromiseHolder, unsettled } from './promise-holder.ts';
+import { NO_RESPONSE } from './rpc-fault.ts';
+import { deserializeResponse, FAILED, type RpcExtras, type RpcListener } from './rpc-listener.ts';
 
 /** Listens to one response-unary RPC; see `promiseOf`. */
 export class UnaryResponse<Response> implements RpcListener, PromiseHolder<Response> {
   call: ClientCall | null;
   pump: PumpControl | null;
   extras: RpcExtras | null;
+  fault: CallStatus | null;
   resolve: (response: Response) => void;
   reject: (error: unknown) => void;
   readonly #method: BoundMethod<never, Response>;
@@ -29,6 +25,7 @@ export class UnaryResponse<Response> implements RpcListener, PromiseHolder<Respo
     this.call = null;
     this.pump = null;
     this.extras = null;
+    this.fault = null;
     this.resolve = unsettled;
     this.reject = unsettled;
     this.#method = method;
@@ -40,13 +37,14 @@ export class UnaryResponse<Response> implements RpcListener, PromiseHolder<Respo
   }
 
   onMessage(chunk: Uint8Array, start: number, end: number): void {
-    this.#response = deserializeResponse(this.#method, this.call, chunk, start, end);
+    this.#response = deserializeResponse(this.#method, this, chunk, start, end);
   }
 
   onStatus(status: CallStatus): void {
     if (this.pump !== null) this.pump.stop();
     // The status decides: a message that came before another status than OK is dropped.
-    if (status.code !== Status.OK) this.reject(rpcErrorOfStatus(status));
+    if (this.fault !== null) this.reject(rpcErrorOfStatus(this.fault));
+    else if (status.code !== Status.OK) this.reject(rpcErrorOfStatus(status));
     else if (this.#response === FAILED) this.reject(rpcErrorOfStatus(NO_RESPONSE));
     else this.resolve(this.#response);
     if (this.extras !== null) this.extras.onStatus(status);

@@ -1,9 +1,6 @@
 /** Texts and statuses of calls that end badly, shared by both sides. */
 
-import {
-  Initiator,
-  StreamProgress,
-} from '../../transport/stream-listener.ts';
+import { Initiator, StreamProgress } from '../../transport/stream-listener.ts';
 import { NO_HEADERS } from '../protocol/response-headers.ts';
 import { http2ErrorName, Status, statusOfHttp2Error } from '../status.ts';
 import type { CallStatus } from './call.ts';

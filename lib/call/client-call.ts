@@ -31,15 +31,13 @@ import { Status } from '../status.ts';
 import type { CallOptions, CallStatus, ClientCall, ClientCallListener } from './call.ts';
 import { closureStatus, expiredMessage, messageOf, overLimitMessage } from './call-fault.ts';
 import type { ClientCallHost, PendingCall } from './client-call-host.ts';
+import { ForeignResponse } from './foreign-response.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { ReadyEntry } from './ready-queue.ts';
 import { SentMessages } from './sent-messages.ts';
 
 /** Messages given to one call's listener before the calls queued behind it get their turn. */
-const MESSAGES_PER_RUN = 128;
-
-/** Octets of a body that is not gRPC which are read for the status message; more ends the call. */
-const MAX_FOREIGN_BODY_OCTETS = 1024;
+const MESSAGES_PER_RUN = 32;
 
 /** One call. Created by the channel's `createCall`. */
 export class ClientCallImpl implements ClientCall, ClientStreamListener, PendingCall, ReadyEntry {
@@ -60,9 +58,8 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
   #statusDelivered: boolean;
   /** Response headers that are due to the listener. */
   #metadata: HeaderList | null;
-  /** The status of a response that is not gRPC, until it ends. */
-  #foreign: CallStatus | null;
-  #foreignBody: string;
+  /** The response, once its headers have shown that it is not gRPC. */
+  #foreign: ForeignResponse | null;
   /** `grpc-encoding` of the response. */
   #encoding: string;
   /** Messages wanted through `request` and not delivered. */
@@ -95,7 +92,6 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
     this.#statusDelivered = false;
     this.#metadata = null;
     this.#foreign = null;
-    this.#foreignBody = '';
     this.#encoding = IDENTITY;
     this.#demand = 0;
     this.#halfClosed = false;
@@ -120,7 +116,7 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
     if (deadlineMs !== Number.POSITIVE_INFINITY) {
       const leftMs = deadlineMs - this.#host.clock.now();
       if (leftMs <= 0) {
-        this.#expire();
+        this.#endWith(this.#expiredStatus());
         return;
       }
       this.#timer = this.#host.clock.setTimer(leftMs, () => this.#onDeadline(), true);
@@ -218,13 +214,13 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
       return;
     }
     const facts = this.#host.responseReader.read(headers);
+    const fault = httpFault(facts, headers);
+    if (fault !== null) this.#foreign = new ForeignResponse(fault);
     if (endStream) {
-      this.#foreign = facts.status === null ? httpFault(facts, headers) : null;
       this.#complete(facts, headers);
       return;
     }
-    this.#foreign = httpFault(facts, headers);
-    if (this.#foreign !== null) return;
+    if (fault !== null) return;
     if (facts.badBinaryKey !== null) {
       this.#abort(Status.INTERNAL, badBinaryMessage(facts.badBinaryKey), undefined);
       return;
@@ -237,18 +233,14 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
   onData(chunk: Uint8Array, start: number, end: number, endStream: boolean): number {
     if (this.#status !== null) return end - start;
     if (this.#foreign !== null) {
-      this.#readForeignBody(this.#foreign, chunk, start, end, endStream);
+      if (this.#foreign.push(chunk, start, end) || endStream) this.#endWith(this.#foreign.status);
       return end - start;
     }
     const received = this.#received;
     received.push(chunk, start, end);
     if (this.#failedOnReceipt()) return 0;
     if (endStream) {
-      this.#abort(
-        Status.INTERNAL,
-        'server closed the stream without sending trailers',
-        undefined,
-      );
+      this.#abort(Status.INTERNAL, 'server closed the stream without sending trailers', undefined);
       return 0;
     }
     this.#host.readyQueue.push(this);
@@ -291,7 +283,7 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
     const status =
       expired && errorCode === ErrorCode.CANCEL
         ? this.#expiredStatus()
-        : closureStatus(errorCode, initiator, progress, reason, this.#foreign);
+        : closureStatus(errorCode, initiator, progress, reason, this.#foreign?.status ?? null);
     this.#end(status, false);
   }
 
@@ -308,7 +300,7 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
 
   /** The server ended the call with `headers`: trailers, or the headers of a Trailers-Only response. */
   #complete(facts: ResponseFacts, headers: HeaderList): void {
-    let status = facts.status ?? this.#foreign;
+    let status = facts.status ?? this.#foreign?.status ?? null;
     if (status === null) {
       status = {
         code: Status.UNKNOWN,
@@ -365,35 +357,9 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
     return false;
   }
 
-  #readForeignBody(
-    foreign: CallStatus,
-    chunk: Uint8Array,
-    start: number,
-    end: number,
-    endStream: boolean,
-  ): void {
-    const stop = Math.min(end, start + MAX_FOREIGN_BODY_OCTETS - this.#foreignBody.length);
-    for (let i = start; i < stop; i++) {
-      const octet = chunk[i] as number;
-      this.#foreignBody += octet > 0x20 && octet < 0x7f ? String.fromCharCode(octet) : ' ';
-    }
-    if (!endStream && this.#foreignBody.length < MAX_FOREIGN_BODY_OCTETS) return;
-    const body = this.#foreignBody.trim();
-    const message = body === '' ? foreign.message : `${foreign.message}: ${body}`;
-    const stream = this.#stream;
-    this.#end({ ...foreign, message }, false);
-    if (stream !== null) stream.reset(ErrorCode.CANCEL);
-  }
-
   #onDeadline(): void {
     this.#timer = null;
-    if (this.#status === null) this.#expire();
-  }
-
-  #expire(): void {
-    const stream = this.#stream;
-    this.#end(this.#expiredStatus(), false);
-    if (stream !== null) stream.reset(ErrorCode.CANCEL);
+    if (this.#status === null) this.#endWith(this.#expiredStatus());
   }
 
   #expiredStatus(): CallStatus {
@@ -415,8 +381,13 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
   #abort(code: number, message: string, cause: unknown): void {
     const unread = this.#statusInOrder && !this.#statusDelivered && this.#received.chunk !== null;
     if (this.#status !== null && !unread) return;
+    this.#endWith({ code, message, trailers: NO_HEADERS, cause });
+  }
+
+  /** Ends the call from this side with `status`. */
+  #endWith(status: CallStatus): void {
     const stream = this.#stream;
-    this.#end({ code, message, trailers: NO_HEADERS, cause }, false);
+    this.#end(status, false);
     if (stream !== null) stream.reset(ErrorCode.CANCEL);
   }
 
@@ -516,11 +487,11 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
   #judgeRest(status: CallStatus): void {
     const received = this.#received;
     if (received.chunk !== null) return;
-    if (received.overLimit > 0) {
+    if (status.code === Status.OK && received.overLimit > 0) {
       const { maxReceiveMessageOctets } = this.#host.limits;
       const message = overLimitMessage(received.overLimit, maxReceiveMessageOctets);
       this.#status = failure(Status.RESOURCE_EXHAUSTED, message, status);
-    } else if (received.octetsBehind > 0 && status.code === Status.OK) {
+    } else if (status.code === Status.OK && received.octetsBehind > 0) {
       this.#status = failure(Status.INTERNAL, 'the last response message is incomplete', status);
     }
     received.clear();
@@ -554,9 +525,7 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
   #failInListener(error: unknown): void {
     if (this.#status !== null && !this.#statusInOrder) return;
     const message = `response message could not be read: ${messageOf(error)}`;
-    const stream = this.#stream;
-    this.#end({ code: Status.INTERNAL, message, trailers: NO_HEADERS, cause: error }, false);
-    if (stream !== null) stream.reset(ErrorCode.CANCEL);
+    this.#endWith({ code: Status.INTERNAL, message, trailers: NO_HEADERS, cause: error });
   }
 
   #deliverStatus(listener: ClientCallListener, status: CallStatus): void {

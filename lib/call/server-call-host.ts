@@ -31,7 +31,7 @@ export interface ServerCallHost {
   acquireSlot(call: SlotCall): boolean;
   /**
    * Gives the slot back: the handler has settled and the stream is closed, or the call ended while it waited for the slot. Exactly once
-   * per call that asked for a slot, refused calls included.
+   * per call that asked for a slot, refused calls included (for them inside `onSlotRefused`).
    */
   releaseSlot(call: SlotCall): void;
 }

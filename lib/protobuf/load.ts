@@ -28,7 +28,10 @@ export interface ProtoTextSource {
 export interface LoadOptions {
   /** Folders that import paths start from (protoc's `--proto_path`), tried in order before the importing file's own folder. */
   readonly includeDirs?: readonly string[];
-  /** True: field names stay as written in the `.proto`. False, the default: `snake_case` becomes `camelCase`. */
+  /**
+   * True: field names stay as written in the `.proto`. False, the default: `snake_case` becomes `camelCase`. Either way the well-known types
+   * have the names that protobufjs gives them: camelCase, but `type_url` of Any.
+   */
   readonly keepCase?: boolean;
 }
 

@@ -277,7 +277,8 @@ function assertBehaviors(
     const isInherited = given[name] === (Object.prototype as unknown as typeof given)[name];
     if (typeof given[name] === 'function' && !isInherited) continue;
     const near = nearestName(name, names);
-    const hint = near === null ? '' : `; "${near}" must be spelt as in the .proto`;
+    const advice = near === name ? 'must be a function' : 'must be spelt as in the .proto';
+    const hint = near === null ? '' : `; "${near}" ${advice}`;
     throw new TypeError(`${serviceName}: behaviors has no method "${name}"${hint}`);
   }
   const prototype: unknown = Object.getPrototypeOf(behaviors);

@@ -57,10 +57,7 @@ const timeoutFields = new Map<number, HeaderList>();
 function timeoutField(timeoutMs: number): HeaderList {
   const known = timeoutFields.get(timeoutMs);
   if (known !== undefined) return known;
-  const field: HeaderList = Object.freeze([
-    'grpc-timeout',
-    encodeGrpcTimeout(timeoutMs) as string,
-  ]);
+  const field: HeaderList = Object.freeze(['grpc-timeout', encodeGrpcTimeout(timeoutMs) as string]);
   if (Number.isInteger(timeoutMs)) {
     if (timeoutFields.size >= MAX_TIMEOUT_FIELDS) timeoutFields.clear();
     timeoutFields.set(timeoutMs, field);

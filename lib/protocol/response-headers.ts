@@ -11,6 +11,9 @@ import { GRPC_CONTENT_TYPE, isGrpcContentType } from './content-type.ts';
 import { decodeGrpcMessage, encodeGrpcMessage } from './grpc-message.ts';
 import { ACCEPTED_ENCODINGS, IDENTITY } from './message-encoding.ts';
 
+/** Largest status code that is passed on. */
+const MAX_STATUS = 0x7fff_ffff;
+
 /** No header fields. */
 export const NO_HEADERS: HeaderList = Object.freeze([]);
 
@@ -45,22 +48,30 @@ export function refusalTemplate(httpStatus: number): HeaderList {
   return REFUSAL_TEMPLATES.get(httpStatus) ?? RESPONSE_TEMPLATE;
 }
 
+const STATUS_TEMPLATES: readonly HeaderList[] = Object.values(Status).map((code) =>
+  code === Status.OK ? OK_TRAILERS : Object.freeze(['grpc-status', String(code)]),
+);
+
+/** The field `grpc-status` of `code`, the same array each time for codes of the table. A `code` that is no status code counts as UNKNOWN. */
+export function statusTemplate(code: number): HeaderList {
+  const template = STATUS_TEMPLATES[code];
+  if (template !== undefined) return template;
+  const valid = Number.isInteger(code) && code >= 0 && code <= MAX_STATUS;
+  return ['grpc-status', String(valid ? code : Status.UNKNOWN)];
+}
+
 /**
- * The fields of a status: `grpc-status`, `grpc-message` when there is a message (cut at `maxMessageOctets`, L24), then `metadata`. OK
- * without message and metadata is `OK_TRAILERS` itself.
+ * The fields behind `grpc-status`: `grpc-message` when there is a message (cut at `maxMessageOctets`, L24), then `metadata`; null when
+ * there are none.
  */
-export function statusFields(
-  code: number,
+export function statusExtra(
   message: string,
   metadata: HeaderList | null,
   maxMessageOctets: number,
-): HeaderList {
-  const hasMetadata = metadata !== null && metadata.length > 0;
-  if (code === Status.OK && message === '' && !hasMetadata) return OK_TRAILERS;
-  const fields = ['grpc-status', String(code)];
-  if (message !== '') fields.push('grpc-message', encodeGrpcMessage(message, maxMessageOctets));
-  if (hasMetadata) fields.push(...metadata);
-  return fields;
+): HeaderList | null {
+  if (message === '') return metadata;
+  const field = ['grpc-message', encodeGrpcMessage(message, maxMessageOctets)];
+  return metadata === null ? field : [...field, ...metadata];
 }
 
 /** What a client's call needs of a response's initial headers, of Trailers-Only headers or of trailers; shared, never modified. */
@@ -78,7 +89,6 @@ export interface ResponseFacts {
 }
 
 const STATUS_CODE = /^(?:0|[1-9][0-9]{0,9})$/;
-const MAX_STATUS = 0x7fff_ffff;
 
 /**
  * The final status in `headers`: `grpc-status` as a number of 0 … 2^31-1 in its shortest form, with the decoded message. A number outside
@@ -93,7 +103,9 @@ function readStatus(
 ): CallStatus {
   const code = STATUS_CODE.test(value) ? Number(value) : MAX_STATUS + 1;
   if (duplicate || code > MAX_STATUS) {
-    const fault = duplicate ? 'server sent grpc-status twice' : 'server sent a malformed grpc-status';
+    const fault = duplicate
+      ? 'server sent grpc-status twice'
+      : 'server sent a malformed grpc-status';
     return {
       code: Status.UNKNOWN,
       message: message === '' ? fault : `${fault}: ${message}`,
@@ -153,9 +165,7 @@ export function readResponseHeaders(headers: HeaderList): ResponseFacts {
   }
   const badBinaryKey = hasBinary ? firstBadBinaryKey(headers) : null;
   const status =
-    grpcStatus === null
-      ? null
-      : readStatus(grpcStatus, duplicate, message, badBinaryKey, headers);
+    grpcStatus === null ? null : readStatus(grpcStatus, duplicate, message, badBinaryKey, headers);
   return { httpStatus, isGrpc, encoding, status, badBinaryKey };
 }
 

@@ -71,6 +71,21 @@ await t.test(
   },
 );
 
+await t.test('pause in the handler of a joined frame stops right behind it', async (t) => {
+  const { reader, recorder } = startReading();
+  const input = octets(data(1, 'abc'), ping('12345678'));
+  for (const cut of [4, 10]) {
+    recorder.afterEvent = () => {};
+    reader.read(input, 0, cut, recorder);
+    recorder.afterEvent = () => reader.pause();
+    t.equal(reader.read(input, cut, input.length, recorder), 12);
+    t.equal(recorder.events.length, 1);
+    t.equal(reader.read(input, 12, input.length, recorder), input.length);
+    t.equal(recorder.events.length, 2);
+    recorder.events.length = 0;
+  }
+});
+
 await t.test('pause outside a handler has no effect', async (t) => {
   const { reader, recorder } = startReading();
   reader.pause();

@@ -51,8 +51,7 @@ class LiteTest implements TestContext {
   }
 
   async #run(fn: TestFunction): Promise<void> {
-    const outer = running;
-    running = this;
+    const outer = enter(this);
     try {
       const aborted = new Promise<never>((_, reject) => {
         this.#abort = reject;
@@ -63,7 +62,7 @@ class LiteTest implements TestContext {
       this.#caught(error);
     }
     await this.#tearDown();
-    running = outer;
+    enter(outer);
     this.#plan();
   }
 
@@ -289,6 +288,13 @@ function endRootWhenIdle(): void {
 console.log('TAP version 14');
 const root = new LiteTest('TAP', null);
 let running: LiteTest = root;
+
+/** Makes `test` the one that stray exceptions belong to; returns the one before. */
+function enter(test: LiteTest): LiteTest {
+  const outer = running;
+  running = test;
+  return outer;
+}
 
 process.on('uncaughtException', (error) => running.abort(error));
 process.on('unhandledRejection', (reason) => running.abort(reason));

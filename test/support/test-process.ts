@@ -5,8 +5,8 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join, relative } from 'node:path';
+import { outputFolder, projectFolder, slashed } from './project.ts';
 import { readTap, type TapReport } from './tap-reader.ts';
 
 /** A runtime and how to start a file with it. */
@@ -35,17 +35,6 @@ const MAX_OUTPUT_CHARACTERS = 64 * 1024 * 1024;
 /** Time between the signal that asks for a last word and SIGKILL. */
 const LAST_WORD_MS = 5000;
 
-/** Folder of the project: where package.json is. */
-export const projectFolder: string = findProjectFolder();
-/** Folder of the compiled output that this module is part of. */
-export const outputFolder: string = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-
-function findProjectFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
-  return folder;
-}
-
 /** The Node this process runs on. */
 export const thisNode: Runtime = {
   name: `node ${process.versions.node}`,
@@ -61,7 +50,7 @@ export const thisNode: Runtime = {
 export function findTestFiles(filters: readonly string[]): string[] {
   const names = readdirSync(join(outputFolder, 'test'), { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.test.js'))
-    .map((path) => `test/${path.split(sep).join('/').slice(0, -'.test.js'.length)}`)
+    .map((path) => `test/${slashed(path).slice(0, -'.test.js'.length)}`)
     .filter((name) => existsSync(join(projectFolder, `${name}.test.ts`)))
     .sort();
   if (filters.length === 0) return names;
@@ -77,7 +66,7 @@ export function findTestFiles(filters: readonly string[]): string[] {
 }
 
 function plainName(filter: string): string {
-  const path = relative(projectFolder, join(projectFolder, filter)).split(sep).join('/');
+  const path = slashed(relative(projectFolder, join(projectFolder, filter)));
   return path.replace(/^dist\//, '').replace(/(\.test)?\.[cm]?[jt]s$/, '');
 }
 

@@ -43,12 +43,14 @@ export function describeTotals(totals: Totals): string {
 
 function describeFailure(failure: Failure): string[] {
   const title = [...failure.path, failure.message].join(' > ');
-  const details = withoutKeys(failure.details, REDUNDANT_KEYS);
+  const hasStack = failure.details.some((line) => line.startsWith('stack:'));
+  const details = withoutKeys(failure.details, hasStack ? BESIDES_STACK : REDUNDANT);
   return [`  ✗ ${title}`, ...details.map((line) => `      ${line}`)];
 }
 
-/** What tap adds to every failure and the stack says better: the call site in parts, and the lines around it. */
-const REDUNDANT_KEYS = /^(at|source|compare|tapCaught):/;
+/** What tap adds to every failure and nobody needs twice: the lines around the call site, and the site in parts when there is a stack. */
+const REDUNDANT = /^(source|compare|tapCaught):/;
+const BESIDES_STACK = /^(at|source|compare|tapCaught):/;
 
 function withoutKeys(details: readonly string[], keys: RegExp): string[] {
   let dropping = false;

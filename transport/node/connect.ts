@@ -11,7 +11,7 @@ import {
 import type { Clock, Timer } from '../clock.ts';
 import type { ConnectAttempt, ConnectListener, Connector } from '../connector.ts';
 import { guardSocket, SocketDuplex } from './socket-duplex.ts';
-import { ALPN_HTTP2, errorCode, isProhibitedCipher } from './tls-context.ts';
+import { ALPN_HTTP2, errorCode, errorText, isProhibitedCipher } from './tls-context.ts';
 
 /** Where to connect: a TCP host (name or IP address without brackets) and port, or the path of a Unix socket. */
 export type SocketAddress =
@@ -93,14 +93,8 @@ class SocketConnectAttempt implements ConnectAttempt {
     if (this.#finish()) this.#socket?.destroy();
   }
 
-  setKeepsProcessAlive(alive: boolean): void {
-    if (this.#done) return;
-    if (alive) this.#socket?.ref();
-    else this.#socket?.unref();
-  }
-
   #openPlain(): Socket {
-    const socket = netConnect(connectOptions(this.#target));
+    const socket = netConnect(connectOptions(this.#target, true));
     this.#guard(socket);
     socket.once('connect', () => this.#succeed(socket));
     return socket;
@@ -108,7 +102,8 @@ class SocketConnectAttempt implements ConnectAttempt {
 
   #openTls(tls: ClientTls): Socket {
     const options: ConnectionOptions = {
-      ...connectOptions(this.#target),
+      // As on the listening side: a TLS connection that its peer has ended is over.
+      ...connectOptions(this.#target, false),
       secureContext: tls.context,
       ALPNProtocols: [ALPN_HTTP2],
       // SNI carries names only (RFC 6066 §3).
@@ -130,6 +125,7 @@ class SocketConnectAttempt implements ConnectAttempt {
 
   #guard(socket: Socket): void {
     guardSocket(socket);
+    // The channel keeps the process alive while a call waits.
     socket.unref();
     socket.once('error', (error: Error) => this.#fail(error));
     socket.once('close', () =>
@@ -157,6 +153,7 @@ class SocketConnectAttempt implements ConnectAttempt {
   #succeed(socket: Socket): void {
     if (!this.#finish()) return;
     const path = 'path' in this.#target ? this.#target.path : '';
+    socket.ref();
     try {
       this.#listener.onConnected(new SocketDuplex(socket, path));
     } catch {
@@ -177,7 +174,7 @@ class SocketConnectAttempt implements ConnectAttempt {
     if (!this.#finish()) return;
     this.#socket?.destroy();
     const where = addressText(this.#target);
-    const reason = describeConnectError(error, this.#tls);
+    const reason = describeConnectError(error);
     try {
       this.#listener.onFailed(
         new Error(`connecting to ${where} failed: ${reason}`, { cause: error }),
@@ -196,15 +193,15 @@ class SocketConnectAttempt implements ConnectAttempt {
   }
 }
 
-function connectOptions(target: SocketAddress): TcpNetConnectOpts {
-  // allowHalfOpen: the peer's FIN must not cut off what we still have to send.
+/** `allowHalfOpen`: the peer's FIN does not cut off what we still have to send. */
+function connectOptions(target: SocketAddress, allowHalfOpen: boolean): TcpNetConnectOpts {
   if ('path' in target) {
-    return { path: target.path, allowHalfOpen: true } as unknown as TcpNetConnectOpts;
+    return { path: target.path, allowHalfOpen } as unknown as TcpNetConnectOpts;
   }
   return {
     host: target.host,
     port: target.port,
-    allowHalfOpen: true,
+    allowHalfOpen,
     noDelay: true,
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_TIMEOUT_MS,
@@ -224,7 +221,7 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ['EMFILE', 'this process has no file descriptor left: close connections or raise its limit'],
   ['ENFILE', 'the system has no file descriptor left'],
   ['EADDRNOTAVAIL', 'no local address or port is left for the connection'],
-  ['ERR_SOCKET_BAD_PORT', 'the port must be 0 to 65535'],
+  ['ERR_SOCKET_BAD_PORT', 'the port must be 1 to 65535'],
   [
     'ERR_TLS_CERT_ALTNAME_INVALID',
     "the server's certificate is for another name: check the host, or set serverHostOverride",
@@ -262,15 +259,11 @@ const HINTS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** What failed and what to do, with the runtime's own words in brackets. */
-function describeConnectError(error: unknown, tls: ClientTls | null): string {
-  if (!(error instanceof Error)) return String(error);
+function describeConnectError(error: unknown): string {
   const code = errorCode(error);
-  const hint = HINTS.get(code);
   // With several addresses Node reports an AggregateError without a message of its own.
-  const inner: unknown = (error as { errors?: readonly unknown[] }).errors?.[0];
-  const message = error.message || (inner instanceof Error ? inner.message : '') || code;
-  if (hint === undefined) {
-    return tls !== null && code === '' && message === '' ? 'the TLS handshake failed' : message;
-  }
-  return message === '' ? hint : `${hint} (${message})`;
+  const inner = (error as { errors?: readonly unknown[] } | null)?.errors?.[0];
+  const text = errorText(error) || (inner === undefined ? '' : errorText(inner)) || code;
+  const hint = HINTS.get(code);
+  return hint === undefined ? text || 'for no known reason' : `${hint} (${text})`;
 }

@@ -14,6 +14,7 @@ import { guardSocket, peerAddress, SocketDuplex } from './socket-duplex.ts';
 import {
   ALPN_HTTP2,
   errorCode,
+  errorText,
   isProhibitedCipher,
   secureContext,
   type TlsMaterial,
@@ -92,6 +93,7 @@ class SocketListener implements Listener {
   /** Raw sockets in the TLS handshake with their L20 timers, by peer address and port, the one thing both socket objects share. */
   readonly #handshakes: Map<string, { readonly socket: Socket; readonly timer: Timer }>;
   readonly #connectionsPerAddress: Map<string, number>;
+  #port: number;
   #lastAcceptErrorMs: number;
   #closed: boolean;
 
@@ -115,38 +117,39 @@ class SocketListener implements Listener {
     this.#bound = bound;
     this.#handshakes = new Map();
     this.#connectionsPerAddress = new Map();
+    this.#port = 0;
     this.#lastAcceptErrorMs = Number.NEGATIVE_INFINITY;
     this.#closed = false;
-    // allowHalfOpen: a client that sent its FIN still gets its answers. pauseOnConnect is not needed: nothing is read before `start`.
-    const socketOptions = { allowHalfOpen: true, noDelay: true };
     const { tls } = options;
     if (tls === null) {
-      this.#server = createNetServer(socketOptions, (socket) => this.#onPlain(socket));
-    } else {
-      this.#server = createTlsServer({ ...socketOptions, ...tlsOptions(tls, options) }, (socket) =>
-        this.#onSecure(socket),
+      // allowHalfOpen: a client that sent its FIN still gets its answers.
+      this.#server = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+        this.#onPlain(socket),
       );
+    } else {
+      // Not allowHalfOpen: a socket whose peer leaves in the handshake would linger until the handshake's time is up.
+      this.#server = createTlsServer(tlsOptions(tls, options), (socket) => this.#onSecure(socket));
       // Before the TLS layer's own listener, so that it never sees a socket without an 'error' listener.
       this.#server.prependListener('connection', (socket: Socket) => this.#onRaw(socket));
       this.#server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
         guardSocket(socket);
         socket.destroy();
-        this.#accepts.onRefused(
-          `TLS handshake with ${peerAddress(socket, '')} failed: ${error.message}`,
-        );
+        // A peer that left says nothing about itself and nothing is known of it; our own timeout has been reported.
+        if (errorCode(error) === 'ECONNRESET') return;
+        const from = remoteText(socket);
+        this.#accepts.onRefused(`TLS handshake with ${from} failed: ${errorText(error)}`);
       });
     }
   }
 
   get port(): number {
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
+    return this.#port;
   }
 
   get address(): string {
     return 'path' in this.#bound
       ? addressText(this.#bound)
-      : addressText({ host: this.#bound.host, port: this.port });
+      : addressText({ host: this.#bound.host, port: this.#port });
   }
 
   close(): Promise<void> {
@@ -171,6 +174,8 @@ class SocketListener implements Listener {
       server.listen({ ...this.#bound, backlog: BACKLOG, exclusive: false, ipv6Only: false }, () => {
         server.off('error', reject);
         server.on('error', (error: Error) => this.#onServerError(error));
+        const address = server.address();
+        this.#port = typeof address === 'object' && address !== null ? address.port : 0;
         resolve();
       });
     });
@@ -200,12 +205,13 @@ class SocketListener implements Listener {
     if (this.#refuseOverCap(socket)) return;
     const key = handshakeKey(socket);
     if (key === null) return;
+    const from = remoteText(socket);
     const timer = this.#options.clock.setTimer(
       this.#options.tlsHandshakeTimeoutMs,
       () => {
         this.#handshakes.delete(key);
         socket.destroy();
-        this.#accepts.onRefused(`no TLS handshake from ${key} in time`);
+        this.#accepts.onRefused(`TLS handshake with ${from} failed: not done in time`);
       },
       false,
     );
@@ -228,7 +234,8 @@ class SocketListener implements Listener {
         socket.alpnProtocol === ALPN_HTTP2
           ? `cipher ${socket.getCipher().name} is prohibited for HTTP/2`
           : 'it did not agree to HTTP/2 (ALPN "h2")';
-      this.#accepts.onRefused(`TLS client ${peerAddress(socket, '')} refused: ${why}`);
+      const from = remoteText(socket);
+      this.#accepts.onRefused(`TLS client ${from} refused: ${why}`);
       socket.destroy();
       return;
     }
@@ -258,8 +265,10 @@ class SocketListener implements Listener {
     const counts = this.#connectionsPerAddress;
     const open = counts.get(address) ?? 0;
     if (open >= max) {
+      this.#accepts.onRefused(
+        `connection from ${remoteText(socket)} refused: ${max} are open already`,
+      );
       socket.destroy();
-      this.#accepts.onRefused(`connection from ${address} refused: ${max} are open already`);
       return true;
     }
     counts.set(address, open + 1);
@@ -272,6 +281,11 @@ class SocketListener implements Listener {
   }
 }
 
+/** Where a socket comes from, for people. */
+function remoteText(socket: Socket): string {
+  return socket.remoteAddress === undefined ? 'a local or closed socket' : peerAddress(socket, '');
+}
+
 function handshakeKey(socket: Socket): string | null {
   const { remoteAddress, remotePort } = socket;
   return remoteAddress === undefined ? null : `${remoteAddress} port ${remotePort}`;
@@ -280,6 +294,7 @@ function handshakeKey(socket: Socket): string | null {
 function tlsOptions(tls: ServerTls, options: ListenOptions): TlsOptions {
   const { material, clientCertificates } = tls;
   return {
+    noDelay: true,
     minVersion: 'TLSv1.2',
     ALPNProtocols: [ALPN_HTTP2],
     ...(material.privateKey === null ? {} : { key: material.privateKey }),
@@ -287,8 +302,8 @@ function tlsOptions(tls: ServerTls, options: ListenOptions): TlsOptions {
     ...(material.rootCertificates === null ? {} : { ca: material.rootCertificates }),
     requestCert: clientCertificates !== 'ignore',
     rejectUnauthorized: clientCertificates === 'require',
-    // An idle limit of the runtime beside the hard one of ours, for sockets without a peer address.
-    handshakeTimeout: Math.min(options.tlsHandshakeTimeoutMs, 2_147_483_647),
+    // The runtime's own limit, which traffic puts off, for sockets that ours cannot tell apart (Unix); ours comes first elsewhere.
+    handshakeTimeout: Math.min(options.tlsHandshakeTimeoutMs * 2, 2_147_483_647),
   };
 }
 
@@ -304,7 +319,10 @@ async function describeListenError(error: unknown, address: SocketAddress): Prom
           : 'the port is taken: stop the process that uses it, or choose another port (0 for any)';
       break;
     case 'EACCES':
-      reason = 'permission denied: ports below 1024 and foreign folders need rights';
+      reason =
+        'path' in address
+          ? 'permission denied: check that the folder of the socket file exists and may be written to'
+          : 'permission denied: ports below 1024 need special rights';
       break;
     case 'EADDRNOTAVAIL':
       reason = 'no interface of this machine has that address';

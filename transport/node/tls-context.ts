@@ -26,12 +26,11 @@ export function secureContext(material: TlsMaterial): SecureContext {
       ...(material.certificateChain === null ? {} : { cert: material.certificateChain }),
     });
   } catch (error) {
-    throw new TypeError(describeMaterialError(error), { cause: error });
+    throw new TypeError(describeMaterialError(errorText(error)), { cause: error });
   }
 }
 
-function describeMaterialError(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+function describeMaterialError(message: string): string {
   if (/values? mismatch|type mismatch|key_values_mismatch/i.test(message)) {
     return `privateKey does not belong to the first certificate of certificateChain (${message})`;
   }
@@ -55,4 +54,12 @@ export function isProhibitedCipher(socket: TLSSocket): boolean {
 export function errorCode(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' ? code : '';
+}
+
+/** What an error says, on one line. OpenSSL's messages hold addresses of memory and line breaks; its reason is what matters. */
+export function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { reason } = error as { reason?: unknown };
+  const text = typeof reason === 'string' ? reason : error.message;
+  return text.trim().replaceAll(/\s*[\r\n]\s*/g, ' | ');
 }

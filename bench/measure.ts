@@ -1,0 +1,239 @@
+/**
+ * Measures one row: starts the processes of every arm, warms them up, then gives them short slices in turn, forward and backward, so
+ * that whatever the machine does meanwhile meets all arms alike.
+ */
+
+import { type Arm, moduleName, workerCommand } from './arms.ts';
+import { type Disturbance, disturbanceBetween, processorTimes } from './machine.ts';
+import type { BenchOptions } from './options.ts';
+import type { Load, RunParams, RunResult, TlsMaterial, Usage } from './protocol.ts';
+import { usageBetween } from './worker/usage.ts';
+import { canPinTo, WorkerProcess } from './worker-process.ts';
+import type { Workload } from './workloads.ts';
+
+const warmUpSliceMs = 400;
+const warmUpMs = 2_000;
+const warmUpCompletions = 20_000;
+const quickMessagesPerStream = 10_000;
+
+/** One arm's turn. */
+export interface SliceSample {
+  readonly arm: string;
+  readonly client: RunResult;
+  readonly server: Usage;
+}
+
+/** Two turns of every arm, and what else the machine did meanwhile. */
+export interface BlockSample extends Disturbance {
+  readonly slices: readonly SliceSample[];
+}
+
+export interface LaunchSample {
+  readonly blocks: readonly BlockSample[];
+}
+
+/** Everything measured for one row. */
+export interface RowSamples {
+  readonly name: string;
+  readonly arms: readonly {
+    readonly name: string;
+    readonly client: Readonly<Record<string, string>>;
+    readonly server: Readonly<Record<string, string>>;
+  }[];
+  /** Open loop: the arrival rate all arms got. */
+  readonly arrivalsPerSecond: number;
+  readonly launches: readonly LaunchSample[];
+}
+
+/** Told what is going on: a row's stage, and that `ms` of planned time have passed. */
+export interface Progress {
+  stage(text: string): void;
+  passed(ms: number): void;
+}
+
+/** The running processes of one arm. */
+export interface ArmProcesses {
+  readonly arm: Arm;
+  readonly server: WorkerProcess;
+  readonly client: WorkerProcess;
+  readonly versions: {
+    readonly client: Readonly<Record<string, string>>;
+    readonly server: Readonly<Record<string, string>>;
+  };
+}
+
+/** The load of a row as the options want it. */
+export function loadOf(workload: Workload, quick: boolean): Load {
+  const { load } = workload;
+  if (!quick || load.messagesPerStream === 0) return load;
+  return { ...load, messagesPerStream: Math.min(load.messagesPerStream, quickMessagesPerStream) };
+}
+
+/** Planned milliseconds of a row with `arms` arms, for the time left. */
+export function plannedMs(arms: number, options: BenchOptions): number {
+  const start = 400 * arms;
+  const warmUp = arms * 1_200;
+  const slices = options.blocksPerLaunch * arms * 2 * (options.sliceMs + options.rampMs + 15);
+  return options.launches * (start + warmUp + slices);
+}
+
+/** Measures `workload` on `arms`. Rejects with a WorkerError when a process fails; no process outlives the call. */
+export async function measureRow(
+  workload: Workload,
+  arms: readonly Arm[],
+  options: BenchOptions,
+  tls: TlsMaterial | null,
+  progress: Progress,
+): Promise<RowSamples> {
+  const launches: LaunchSample[] = [];
+  let described: RowSamples['arms'] = [];
+  let arrivalsPerSecond = 0;
+  for (let launch = 0; launch < options.launches; launch++) {
+    const label = options.launches === 1 ? '' : `launch ${launch + 1}/${options.launches}, `;
+    const running: ArmProcesses[] = [];
+    try {
+      for (const arm of arms) {
+        progress.stage(`${label}starting ${arm.name}`);
+        running.push(await startArm(arm, loadOf(workload, options.quick), options, tls, []));
+        progress.passed(400);
+      }
+      for (const each of running) {
+        progress.stage(`${label}warming up ${each.arm.name}`);
+        await warmUp(each);
+        progress.passed(1_200);
+      }
+      if (workload.openLoop !== null && arrivalsPerSecond === 0) {
+        arrivalsPerSecond = await arrivalRate(workload, running);
+      }
+      launches.push({
+        blocks: await measureBlocks(running, options, arrivalsPerSecond, label, progress),
+      });
+      described = running.map((each) => ({ name: each.arm.name, ...each.versions }));
+    } finally {
+      await Promise.all(running.flatMap((each) => [each.client.end(), each.server.end()]));
+    }
+  }
+  return { name: workload.name, arms: described, arrivalsPerSecond, launches };
+}
+
+/** Starts server and client of `arm`; on failure neither stays. */
+export async function startArm(
+  arm: Arm,
+  load: Load,
+  options: BenchOptions,
+  tls: TlsMaterial | null,
+  nodeFlags: readonly string[],
+): Promise<ArmProcesses> {
+  const pin = canPinTo(options.serverCore) && canPinTo(options.clientCore);
+  const server = new WorkerProcess(
+    `${arm.name} server`,
+    workerCommand(arm.server, nodeFlags),
+    pin ? options.serverCore : null,
+  );
+  const client = new WorkerProcess(
+    `${arm.name} client`,
+    workerCommand(arm.client, nodeFlags),
+    pin ? options.clientCore : null,
+  );
+  try {
+    const common = { tls, library: null };
+    const served = await server.ask('start', {
+      ...common,
+      role: 'server',
+      implementation: moduleName(arm.server),
+      port: 0,
+      load: null,
+    });
+    const called = await client.ask('start', {
+      ...common,
+      role: 'client',
+      implementation: moduleName(arm.client),
+      port: served.port,
+      load,
+    });
+    return { arm, server, client, versions: { client: called.versions, server: served.versions } };
+  } catch (error) {
+    await Promise.all([client.end(), server.end()]);
+    throw error;
+  }
+}
+
+/** Runs an arm until its code is compiled: 20,000 completions or 2 s, whichever comes first. */
+export async function warmUp(processes: ArmProcesses): Promise<void> {
+  let completions = 0;
+  const until = Date.now() + warmUpMs;
+  while (completions < warmUpCompletions && Date.now() < until) {
+    const result = await run(processes, {
+      rampMs: 0,
+      durationMs: warmUpSliceMs,
+      maxCompletions: 0,
+      arrivalsPerSecond: 0,
+      seed: 1,
+    });
+    completions += result.totalCompletions;
+  }
+}
+
+/** Lets the client run for one slice. */
+export function run(processes: ArmProcesses, params: RunParams): Promise<RunResult> {
+  return processes.client.ask('run', params, params.rampMs + params.durationMs);
+}
+
+/** One slice of `processes`: the client runs, the server's counters are read while it is idle before and after. */
+export async function runSlice(processes: ArmProcesses, params: RunParams): Promise<SliceSample> {
+  const before = await processes.server.ask('usage', {});
+  const client = await run(processes, params);
+  const after = await processes.server.ask('usage', {});
+  return { arm: processes.arm.name, client, server: usageBetween(before, after) };
+}
+
+async function measureBlocks(
+  running: readonly ArmProcesses[],
+  options: BenchOptions,
+  arrivalsPerSecond: number,
+  label: string,
+  progress: Progress,
+): Promise<BlockSample[]> {
+  const blocks: BlockSample[] = [];
+  for (let block = 0; block < options.blocksPerLaunch; block++) {
+    progress.stage(`${label}block ${block + 1}/${options.blocksPerLaunch}`);
+    // The order turns by one arm per block, then runs forward and backward.
+    const turn = block % running.length;
+    const forward = [...running.slice(turn), ...running.slice(0, turn)];
+    const slices: SliceSample[] = [];
+    const before = processorTimes();
+    for (const each of [...forward, ...forward.toReversed()]) {
+      slices.push(
+        await runSlice(each, {
+          rampMs: options.rampMs,
+          durationMs: options.sliceMs,
+          maxCompletions: 0,
+          arrivalsPerSecond,
+          seed: block + 1,
+        }),
+      );
+      progress.passed(options.rampMs + options.sliceMs + 15);
+    }
+    const own = slices.reduce((sum, slice) => sum + cpuMicros(slice), 0);
+    blocks.push({ slices, ...disturbanceBetween(before, processorTimes(), own) });
+  }
+  return blocks;
+}
+
+async function arrivalRate(workload: Workload, running: readonly ArmProcesses[]): Promise<number> {
+  const { share, capacityOf } = workload.openLoop!;
+  const reference = running.find((each) => each.arm.name === capacityOf) ?? running[0]!;
+  const { client } = await runSlice(reference, {
+    rampMs: 200,
+    durationMs: 1_500,
+    maxCompletions: 0,
+    arrivalsPerSecond: 0,
+    seed: 1,
+  });
+  return Math.max(1, Math.round((client.completions / client.windowMs) * 1000 * share));
+}
+
+function cpuMicros({ client, server }: SliceSample): number {
+  const { usage } = client;
+  return usage.userMicros + usage.systemMicros + server.userMicros + server.systemMicros;
+}

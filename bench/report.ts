@@ -1,0 +1,183 @@
+/** The terminal's view: progress while measuring, a table per row, the goals. */
+
+import { subjectName } from './arms.ts';
+import type { Progress } from './measure.ts';
+import type { Estimate } from './statistics.ts';
+import type { ArmSummary, GoalResult, RowSummary } from './summary.ts';
+import type { Workload } from './workloads.ts';
+
+const kib = 1024;
+const mebibyte = 1024 * 1024;
+const quietProgressMs = 10_000;
+
+/** Writes progress to stderr: one line that changes on a terminal, else a line every ten seconds. */
+export class TerminalProgress implements Progress {
+  readonly #totalMs: number;
+  readonly #startedAt: number;
+  #row: string;
+  #stage: string;
+  #passedMs: number;
+  #printedAt: number;
+
+  constructor(totalMs: number) {
+    this.#totalMs = totalMs;
+    this.#startedAt = Date.now();
+    this.#row = '';
+    this.#stage = '';
+    this.#passedMs = 0;
+    this.#printedAt = 0;
+  }
+
+  row(name: string): void {
+    this.#row = name;
+  }
+
+  stage(text: string): void {
+    this.#stage = text;
+    this.#print();
+  }
+
+  passed(ms: number): void {
+    this.#passedMs += ms;
+    this.#print();
+  }
+
+  /** Clears the line, before something else is printed. */
+  clear(): void {
+    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  }
+
+  #print(): void {
+    const now = Date.now();
+    if (!process.stderr.isTTY && now - this.#printedAt < quietProgressMs) return;
+    this.#printedAt = now;
+    const share = Math.min(1, this.#passedMs / this.#totalMs);
+    // The plan is a guess; what has passed so far corrects it.
+    const pace = share < 0.05 ? 1 : (now - this.#startedAt) / this.#passedMs;
+    const left = duration((this.#totalMs - this.#passedMs) * pace);
+    const line = `${Math.round(share * 100)} %  ${this.#row}: ${this.#stage}  (about ${left} left)`;
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`);
+    else process.stderr.write(`${line}\n`);
+  }
+}
+
+/** The table of one row. */
+export function rowTable(workload: Workload, summary: RowSummary): string {
+  const bulk = workload.load.bodyOctets >= 64 * kib;
+  const latency = summary.arms.some((arm) => arm.p50 !== null);
+  const compared = summary.arms.some((arm) => arm.rateRatio !== null);
+  const columns = [
+    '',
+    bulk ? 'MiB/s each way' : `${workload.unit}/s`,
+    'client CPU',
+    'server CPU',
+    ...(latency ? ['p50', 'p99'] : []),
+    ...(compared ? [`${subjectName} is`, 'and its CPU'] : []),
+  ];
+  const lines = summary.arms.map((arm) => [
+    arm.name,
+    bulk ? figure((arm.rate * workload.load.bodyOctets) / mebibyte) : grouped(Math.round(arm.rate)),
+    micros(arm.clientMicros),
+    micros(arm.serverMicros),
+    ...(latency ? [micros(arm.p50 ?? Number.NaN), micros(arm.p99 ?? Number.NaN)] : []),
+    ...(compared ? comparison(arm) : []),
+  ]);
+  return [
+    `${workload.name}: ${workload.title}`,
+    ...table([columns, ...lines]).map((line) => `  ${line}`),
+    ...notes(summary).map((line) => `  ${line}`),
+    ...summary.goals.map((goal) => `  ${goalLine(goal)}`),
+    '',
+  ].join('\n');
+}
+
+/** The marks and goals of all rows again, in one place. */
+export function goalsTable(summaries: readonly RowSummary[]): string {
+  const lines = summaries.flatMap((row) => row.goals.map((goal) => [row.name, goalLine(goal)]));
+  if (lines.length === 0) return '';
+  return ['Marks and goals', ...table(lines).map((line) => `  ${line}`), ''].join('\n');
+}
+
+/** Aligns columns: the first to the left, numbers to the right, a last text column to the left. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    });
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** `3 min 20 s`. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Three significant figures, no exponent. */
+export function figure(value: number): string {
+  if (!Number.isFinite(value)) return '-';
+  if (Math.abs(value) >= 100) return grouped(Math.round(value));
+  return value.toPrecision(3);
+}
+
+function comparison(arm: ArmSummary): [string, string] {
+  if (arm.rateRatio === null) return ['', ''];
+  return [
+    `${interval(arm.rateRatio)}`,
+    arm.cpuRatio === null ? '' : `1/${figure(arm.cpuRatio.median)}`,
+  ];
+}
+
+function interval(ratio: Estimate): string {
+  return `${figure(ratio.median)}x [${figure(ratio.low)}, ${figure(ratio.high)}]`;
+}
+
+function notes(summary: RowSummary): string[] {
+  const lines: string[] = [];
+  const { control } = summary;
+  if (control !== null) {
+    const verdict = control.holds
+      ? 'holds'
+      : 'VOID: purewire differs from itself, so no ratio of this row counts';
+    lines.push(`A/A control ${interval(control.ratio)}: ${verdict}`);
+  }
+  const busy = `steal ${percent(summary.stealShare)}, others ${percent(summary.othersShare)}`;
+  const left = summary.discarded === 0 ? '' : `, ${summary.discarded} left out`;
+  lines.push(`${summary.blocks} blocks${left}; ${busy}`);
+  if (summary.disturbed) {
+    lines.push(
+      'DISTURBED: the machine was busy with other work in most blocks; repeat when it is quiet',
+    );
+  }
+  return lines;
+}
+
+function goalLine({ goal, ratio, reached }: GoalResult): string {
+  const metric = goal.metric === 'rate' ? 'rate' : goal.metric;
+  const wanted =
+    goal.atLeast === undefined ? `at most ${goal.atMost}x` : `at least ${goal.atLeast}x`;
+  const mark = reached ? 'PASS' : 'MISS';
+  return `${mark}  ${goal.level}: ${metric} ${wanted} ${goal.versus}; is ${interval(ratio)}`;
+}
+
+function micros(value: number): string {
+  return Number.isFinite(value) ? `${figure(value)} us` : '-';
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+function grouped(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
+}

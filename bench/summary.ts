@@ -1,0 +1,146 @@
+/** From samples to figures: medians per arm, ratios per block with intervals, the goals, and which blocks do not count. */
+
+import { controlName, subjectName } from './arms.ts';
+import type { BlockSample, RowSamples, SliceSample } from './measure.ts';
+import { bootstrapMedian, type Estimate, median } from './statistics.ts';
+import type { Goal, Workload } from './workloads.ts';
+
+// The rule by which a block is left out, whichever arm it would favour; fixed before measuring.
+const maxStealShare = 0.02;
+const maxOthersShare = 0.1;
+const controlTolerance = 0.03;
+
+/** One arm in one block. */
+interface ArmBlock {
+  readonly rate: number;
+  readonly clientMicros: number;
+  readonly serverMicros: number;
+  readonly cpuMicros: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** Medians of one arm, and what purewire makes of it. */
+export interface ArmSummary {
+  readonly name: string;
+  /** Completions per second. */
+  readonly rate: number;
+  /** CPU per completion in microseconds, user and system. */
+  readonly clientMicros: number;
+  readonly serverMicros: number;
+  /** Latency in microseconds; null where the row records none. */
+  readonly p50: number | null;
+  readonly p99: number | null;
+  /** purewire's rate ÷ this arm's; null for purewire itself, or where it does not take part. */
+  readonly rateRatio: Estimate | null;
+  /** This arm's CPU per completion ÷ purewire's, both sides together. */
+  readonly cpuRatio: Estimate | null;
+}
+
+export interface GoalResult {
+  readonly goal: Goal;
+  readonly ratio: Estimate;
+  readonly reached: boolean;
+}
+
+export interface RowSummary {
+  readonly name: string;
+  readonly arms: readonly ArmSummary[];
+  readonly goals: readonly GoalResult[];
+  /** purewire ÷ purewire; null when the control did not run. */
+  readonly control: { readonly ratio: Estimate; readonly holds: boolean } | null;
+  readonly blocks: number;
+  readonly discarded: number;
+  /** True when more than half of the blocks broke the rule: then all are kept, and none of it is worth much. */
+  readonly disturbed: boolean;
+  readonly stealShare: number;
+  readonly othersShare: number;
+}
+
+/** Summarizes one row. */
+export function summarize(workload: Workload, samples: RowSamples): RowSummary {
+  const all = samples.launches.flatMap((launch) => launch.blocks);
+  const calm = all.filter(isCalm);
+  const disturbed = calm.length * 2 < all.length;
+  const launches = samples.launches.map((launch) =>
+    (disturbed ? launch.blocks : launch.blocks.filter(isCalm)).map(armBlocks),
+  );
+  const blocks = launches.flat();
+  const names = samples.arms.map((arm) => arm.name);
+  const ratio = (metric: keyof ArmBlock, above: string, below: string): Estimate | null => {
+    if (!names.includes(above) || !names.includes(below)) return null;
+    return bootstrapMedian(
+      launches.map((each) =>
+        each.map((block) => block.get(above)![metric] / block.get(below)![metric]),
+      ),
+    );
+  };
+  const controlRatio = ratio('rate', subjectName, controlName);
+  return {
+    name: samples.name,
+    arms: names.map((name) => {
+      const middle = (metric: keyof ArmBlock): number =>
+        median(blocks.map((block) => block.get(name)![metric]));
+      const isSubject = name === subjectName;
+      return {
+        name,
+        rate: middle('rate'),
+        clientMicros: middle('clientMicros'),
+        serverMicros: middle('serverMicros'),
+        p50: workload.load.latency ? middle('p50') : null,
+        p99: workload.load.latency ? middle('p99') : null,
+        rateRatio: isSubject ? null : ratio('rate', subjectName, name),
+        cpuRatio: isSubject ? null : ratio('cpuMicros', name, subjectName),
+      };
+    }),
+    goals: workload.goals.flatMap((goal) => {
+      const found = ratio(goal.metric, subjectName, goal.versus);
+      if (found === null) return [];
+      const reached =
+        (goal.atLeast === undefined || found.median >= goal.atLeast) &&
+        (goal.atMost === undefined || found.median <= goal.atMost);
+      return [{ goal, ratio: found, reached }];
+    }),
+    control:
+      controlRatio === null
+        ? null
+        : {
+            ratio: controlRatio,
+            holds:
+              controlRatio.low <= 1 + controlTolerance && controlRatio.high >= 1 - controlTolerance,
+          },
+    blocks: blocks.length,
+    discarded: disturbed ? 0 : all.length - calm.length,
+    disturbed,
+    stealShare: median(all.map((block) => block.stealShare)),
+    othersShare: median(all.map((block) => block.othersShare)),
+  };
+}
+
+function isCalm(block: BlockSample): boolean {
+  return block.stealShare <= maxStealShare && block.othersShare <= maxOthersShare;
+}
+
+function armBlocks(block: BlockSample): Map<string, ArmBlock> {
+  const names = new Set(block.slices.map((slice) => slice.arm));
+  return new Map(
+    [...names].map((name) => [name, armBlock(block.slices.filter((slice) => slice.arm === name))]),
+  );
+}
+
+function armBlock(slices: readonly SliceSample[]): ArmBlock {
+  const sum = (of: (slice: SliceSample) => number): number =>
+    slices.reduce((total, slice) => total + of(slice), 0);
+  const completions = sum((slice) => slice.client.totalCompletions);
+  const clientMicros =
+    sum(({ client }) => client.usage.userMicros + client.usage.systemMicros) / completions;
+  const serverMicros = sum(({ server }) => server.userMicros + server.systemMicros) / completions;
+  return {
+    rate: (sum((slice) => slice.client.completions) * 1000) / sum((slice) => slice.client.windowMs),
+    clientMicros,
+    serverMicros,
+    cpuMicros: clientMicros + serverMicros,
+    p50: sum((slice) => slice.client.latency?.p50 ?? 0) / slices.length,
+    p99: sum((slice) => slice.client.latency?.p99 ?? 0) / slices.length,
+  };
+}

@@ -1,0 +1,92 @@
+/** A worker process: the server or the client of one arm, steered by JSON lines on stdin until that ends. */
+
+import {
+  LineSplitter,
+  type StartParams,
+  type StartResult,
+  type WorkerMethod,
+  type WorkerMethods,
+  type WorkerRequest,
+  type WorkerResponse,
+} from '../protocol.ts';
+import { loadArm } from './arm-modules.ts';
+import type { BenchClient } from './bench-arm.ts';
+import { Meter } from './meter.ts';
+import { startProfile, stopProfile } from './profile.ts';
+import { currentUsage, usageBetween } from './usage.ts';
+
+let client: BenchClient | null = null;
+let latency = false;
+
+type Handlers = {
+  [M in WorkerMethod]: (params: WorkerMethods[M]['params']) => Promise<WorkerMethods[M]['result']>;
+};
+
+const handlers: Handlers = {
+  start,
+  usage: async () => currentUsage(),
+  run: async (params) => {
+    if (client === null) throw new Error('run before start, or on a server');
+    const before = currentUsage();
+    const meter = new Meter(params, latency);
+    await client.run(meter);
+    return { ...meter.result(), usage: usageBetween(before, currentUsage()) };
+  },
+  hold: async ({ what, count }) => {
+    if (client === null) throw new Error('hold before start, or on a server');
+    await client.hold(what, count);
+    return { held: count };
+  },
+  settle: async ({ quietMs }) => {
+    await new Promise((resolve) => setTimeout(resolve, quietMs));
+    const collect = (globalThis as { gc?: () => void }).gc;
+    for (let i = 0; i < 3; i++) collect?.();
+    const memory = process.memoryUsage();
+    return { ...currentUsage(), externalOctets: memory.external + memory.arrayBuffers };
+  },
+  'profile-start': async ({ kind }) => {
+    await startProfile(kind);
+    return {};
+  },
+  'profile-stop': async ({ file }) => stopProfile(file),
+  stop: async () => {
+    setImmediate(() => process.exit(0));
+    return {};
+  },
+};
+
+async function start(params: StartParams): Promise<StartResult> {
+  const arm = await loadArm(params.implementation);
+  const { tls, library, port, load } = params;
+  const versions = { node: process.version };
+  if (params.role === 'server') {
+    const server = await arm.startServer({ tls, library });
+    return { port: server.port, pid: process.pid, versions: { ...versions, ...server.versions } };
+  }
+  if (load === null) throw new Error('a client needs a load');
+  latency = load.latency;
+  client = await arm.startClient({ port, tls, load, library });
+  return { port: 0, pid: process.pid, versions: { ...versions, ...client.versions } };
+}
+
+async function answer(request: WorkerRequest): Promise<void> {
+  let response: WorkerResponse;
+  try {
+    const handler = handlers[request.method] as (params: unknown) => Promise<unknown>;
+    response = { id: request.id, result: await handler(request.params) };
+  } catch (error) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    response = { id: request.id, error: text };
+  }
+  process.stdout.write(`${JSON.stringify(response)}\n`);
+}
+
+const splitter = new LineSplitter();
+process.stdin.setEncoding('utf8');
+process.stdin.on('data', (text: string) => {
+  for (const line of splitter.push(text)) void answer(JSON.parse(line) as WorkerRequest);
+});
+// The coordinator is gone, however it ended: nobody would stop this process otherwise.
+process.stdin.on('end', () => process.exit(0));
+// Ctrl-C reaches the whole process group; the coordinator decides when workers end.
+process.on('SIGINT', () => {});

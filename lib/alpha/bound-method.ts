@@ -1,0 +1,65 @@
+/** What the RPCs of one stay of a stub in its context share: the channel, and per method its descriptor and description. */
+
+import type { CallFactory } from '../call/call.ts';
+import type { ErrorReporter } from '../error-reporter.ts';
+import type { MetadataValue } from '../metadata.ts';
+import type { MethodDescriptor } from '../method.ts';
+import type { RpcMethodInvocationDescription } from './interfaces.ts';
+import { reportSafely } from './report-safely.ts';
+
+/** What a stub needs of a channel. `Channel` is one. */
+export interface StubChannel extends CallFactory {
+  /** The clock of the calls' deadlines. */
+  readonly clock: { now(): number };
+  /** Takes no new calls; fulfilled when those in flight have ended. */
+  close(): Promise<void>;
+}
+
+/** Called once per RPC with an empty list; gives the pairs of key and value to send as initial metadata. */
+export type MetadataTransformer = (
+  metadata: readonly (readonly [string, MetadataValue])[],
+) => Iterable<readonly [string, MetadataValue]>;
+
+/** One stay of a stub in its context, from `open` to `close`. Callables taken in it end with it. */
+export class Activation {
+  isOpen: boolean;
+  readonly serviceName: string;
+  readonly channel: StubChannel;
+  readonly metadataTransformer: MetadataTransformer | null;
+  readonly report: ErrorReporter;
+
+  constructor(
+    serviceName: string,
+    channel: StubChannel,
+    metadataTransformer: MetadataTransformer | null,
+    report: ErrorReporter,
+  ) {
+    this.isOpen = true;
+    this.serviceName = serviceName;
+    this.channel = channel;
+    this.metadataTransformer = metadataTransformer;
+    this.report = report;
+  }
+}
+
+/** A method in one activation. */
+export class BoundMethod<Request, Response> {
+  readonly activation: Activation;
+  readonly descriptor: MethodDescriptor;
+  readonly description: RpcMethodInvocationDescription<Request, Response>;
+
+  constructor(
+    activation: Activation,
+    descriptor: MethodDescriptor,
+    description: RpcMethodInvocationDescription<Request, Response>,
+  ) {
+    this.activation = activation;
+    this.descriptor = descriptor;
+    this.description = description;
+  }
+
+  /** Hands on an exception that no caller can be told of. */
+  report(error: unknown, what: string): void {
+    reportSafely(this.activation.report, error, `${this.descriptor.path}: ${what}`);
+  }
+}

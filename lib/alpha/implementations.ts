@@ -1,0 +1,171 @@
+/** Entry points into grpc.framework.alpha: `stub`, `blockingStub` and `server`. */
+
+import {
+  type ClientCertificatePolicy,
+  insecureServerCredentials,
+  type Pem,
+  type ServerCredentials,
+  tlsServerCredentials,
+} from '../credentials.ts';
+import { type ErrorReporter, reportToConsole } from '../error-reporter.ts';
+import type { GrpcServerOptions } from '../server/server.ts';
+import { makeBlockingStub } from './blocking.ts';
+import type { MetadataTransformer } from './bound-method.ts';
+import type {
+  BlockingStub,
+  InvocationMethods,
+  Server,
+  ServiceMethods,
+  Stub,
+} from './interfaces.ts';
+import { AlphaServer, type ServerAddress } from './server.ts';
+import { makeStub } from './stub.ts';
+import { openStubChannel, type StubChannelOptions, stubChannelConfig } from './stub-channel.ts';
+
+/** Options of a stub. */
+export interface StubOptions extends StubChannelOptions {
+  /** Called once per RPC with an empty list; the pairs of key and value that it gives are sent as initial metadata. */
+  readonly metadataTransformer?: MetadataTransformer | undefined;
+  /** Receives what callbacks raise and no caller can be told of. By default one line is written to stderr. */
+  readonly onError?: ErrorReporter | undefined;
+}
+
+/** Options of a server. */
+export interface ServerOptions {
+  /** PEM. TLS is on when key and chain are given; one without the other is refused. */
+  readonly privateKey?: Pem | null | undefined;
+  readonly certificateChain?: Pem | null | undefined;
+  /** PEM certificates of the CAs that vouch for clients. */
+  readonly rootCertificates?: Pem | null | undefined;
+  /** Whether clients are asked for a certificate, and must have one. `ignore` by default. */
+  readonly clientCertificates?: ClientCertificatePolicy | undefined;
+  /** Host name or IP address of the interface to listen on. All interfaces, IPv4 and IPv6, by default. */
+  readonly host?: string | undefined;
+  /** Path of a Unix socket to listen on instead; the port must be 0 then. */
+  readonly path?: string | undefined;
+  /** Laid over the defaults of the table of limits. */
+  readonly limits?: GrpcServerOptions['limits'] | undefined;
+  /** Receives what behaviours raise without carrying a status. By default one line is written to stderr. */
+  readonly onError?: ErrorReporter | undefined;
+}
+
+/** Several services of one server: an object or a Map of methods by service name. */
+export type Services =
+  | Readonly<Record<string, ServiceMethods>>
+  | Iterable<readonly [string, ServiceMethods]>;
+
+/**
+ * Creates a stub with which to invoke the RPC methods of a service. `serviceName` is fully qualified, such as `math.Math`; `methods` maps
+ * bare RPC names to invocation descriptions; `host` is a host name, an IP address, or `unix:` with a path, whose port is 0. Opens nothing.
+ * Throws TypeError or RangeError, naming the argument, for what cannot be used, such as TLS material without `secure`.
+ */
+export function stub<Methods extends InvocationMethods>(
+  serviceName: string,
+  methods: Methods,
+  host: string,
+  port?: number,
+  options: StubOptions = {},
+): Stub<Methods> {
+  const config = stubChannelConfig(host, port, options);
+  const { report, metadataTransformer } = callablesOf(options);
+  return makeStub(serviceName, methods, {
+    openChannel: () => openStubChannel(config, report),
+    metadataTransformer,
+    report,
+  });
+}
+
+/**
+ * As `stub`, but direct calls block the calling thread until the response is there, and streaming responses are ordinary iterators. The
+ * server must not live in the same thread. Request iterables of direct calls must be synchronous.
+ */
+export function blockingStub<Methods extends InvocationMethods>(
+  serviceName: string,
+  methods: Methods,
+  host: string,
+  port?: number,
+  options: StubOptions = {},
+): BlockingStub<Methods> {
+  const channelConfig = stubChannelConfig(host, port, options);
+  return makeBlockingStub(serviceName, methods, { channelConfig, ...callablesOf(options) });
+}
+
+/**
+ * Creates a server of one service, or of several, on `port` (0: the system chooses one). Opens nothing before `start`. Throws TypeError or
+ * RangeError, naming the argument, for what cannot be used, such as a private key without certificate chain.
+ */
+export function server(
+  serviceName: string,
+  methods: ServiceMethods,
+  port: number,
+  options?: ServerOptions,
+): Server;
+export function server(services: Services, port: number, options?: ServerOptions): Server;
+export function server(
+  first: string | Services,
+  second: ServiceMethods | number,
+  third?: number | ServerOptions,
+  fourth?: ServerOptions,
+): Server {
+  if (typeof first === 'string') {
+    return serverOf([[first, second as ServiceMethods]], third as number, fourth ?? {});
+  }
+  if (typeof first !== 'object' || first === null) {
+    throw new TypeError('server takes a service name, or services by name');
+  }
+  const services =
+    Symbol.iterator in first
+      ? (first as Iterable<readonly [string, ServiceMethods]>)
+      : Object.entries(first);
+  return serverOf(services, second as number, (third as ServerOptions | undefined) ?? {});
+}
+
+function serverOf(
+  services: Iterable<readonly [string, ServiceMethods]>,
+  port: number,
+  options: ServerOptions,
+): Server {
+  return new AlphaServer({
+    services,
+    address: addressOf(port, options),
+    credentials: credentialsOf(options),
+    limits: options.limits,
+    report: functionOrUndefined('onError', options.onError),
+  });
+}
+
+function addressOf(port: number, { host, path }: ServerOptions): ServerAddress {
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new RangeError(`port must be an integer of 0 … 65535, got ${String(port)}`);
+  }
+  if (path === undefined) return host === undefined ? { port } : { host, port };
+  if (port !== 0 || host !== undefined) {
+    throw new TypeError('options.path takes the place of host and port: port must be 0 with it');
+  }
+  return { path };
+}
+
+function credentialsOf(options: ServerOptions): ServerCredentials {
+  const { privateKey, certificateChain, rootCertificates, clientCertificates } = options;
+  const policy = clientCertificates === 'ignore' ? undefined : clientCertificates;
+  const given = [privateKey, certificateChain, rootCertificates, policy];
+  const isTls = given.some((part) => part !== undefined && part !== null);
+  return isTls ? tlsServerCredentials(options) : insecureServerCredentials();
+}
+
+function callablesOf(options: StubOptions): {
+  readonly metadataTransformer: MetadataTransformer | null;
+  readonly report: ErrorReporter;
+} {
+  return {
+    metadataTransformer:
+      functionOrUndefined('metadataTransformer', options.metadataTransformer) ?? null,
+    report: functionOrUndefined('onError', options.onError) ?? reportToConsole,
+  };
+}
+
+function functionOrUndefined<Fn>(name: string, fn: Fn | null | undefined): Fn | undefined {
+  if (fn === undefined || fn === null) return undefined;
+  if (typeof fn !== 'function') throw new TypeError(`options.${name} must be a function`);
+  return fn;
+}

@@ -1,0 +1,68 @@
+/** `purewire/alpha`: grpc.framework.alpha, complete. */
+
+export type { ClientCertificatePolicy, Pem } from '../credentials.ts';
+export type { ErrorReporter } from '../error-reporter.ts';
+export { Metadata, type MetadataInit, type MetadataValue } from '../metadata.ts';
+export { Status } from '../status.ts';
+export type { MetadataTransformer } from './bound-method.ts';
+export { CancellationError, ExpirationError, RpcError } from './exceptions.ts';
+export { CancelledError, type Future, TimeoutError } from './future.ts';
+export {
+  blockingStub,
+  type ServerOptions,
+  type Services,
+  type StubOptions,
+  server,
+  stub,
+} from './implementations.ts';
+export {
+  Abortion,
+  type Activated,
+  type BlockingCancellableIterator,
+  type BlockingRpcOf,
+  type BlockingRpcs,
+  type BlockingStreamUnarySyncAsync,
+  type BlockingStub,
+  type BlockingUnaryUnarySyncAsync,
+  type CancellableIterator,
+  Cardinality,
+  type InvocationMethods,
+  type PeerInfo,
+  type RequestIterable,
+  type RequestIterator,
+  type ResponseIterable,
+  type ResponseMetadata,
+  type RpcContext,
+  type RpcMethodDescription,
+  type RpcMethodInvocationDescription,
+  type RpcMethodServiceDescription,
+  type RpcOf,
+  type RpcOptions,
+  type Rpcs,
+  type Server,
+  type ServiceMethods,
+  type StreamStreamBehavior,
+  type StreamStreamInvocation,
+  type StreamUnaryBehavior,
+  type StreamUnarySyncAsync,
+  type Stub,
+  type StubMembers,
+  type Timeout,
+  type UnaryStreamBehavior,
+  type UnaryStreamInvocation,
+  type UnaryUnaryBehavior,
+  type UnaryUnarySyncAsync,
+} from './interfaces.ts';
+export type { ClientLimits, StubChannelOptions } from './stub-channel.ts';
+export {
+  type Deserializer,
+  type Serializer,
+  streamStreamInvocationDescription,
+  streamStreamServiceDescription,
+  streamUnaryInvocationDescription,
+  streamUnaryServiceDescription,
+  unaryStreamInvocationDescription,
+  unaryStreamServiceDescription,
+  unaryUnaryInvocationDescription,
+  unaryUnaryServiceDescription,
+} from './utilities.ts';

@@ -1,0 +1,86 @@
+/** The channel of a stub, described so that another thread can make it as well. */
+
+import type { BackoffOptions } from '../channel/backoff.ts';
+import { Channel } from '../channel/channel.ts';
+import type { ChannelOptions } from '../channel/channel-options.ts';
+import { parseTarget, type Target, targetOf } from '../channel/target.ts';
+import {
+  type ChannelCredentials,
+  channelCredentials,
+  type TlsChannelOptions,
+} from '../credentials.ts';
+import type { ErrorReporter } from '../error-reporter.ts';
+
+/** Limits of a channel by name: see `purewire`'s table of limits. */
+export type ClientLimits = NonNullable<ChannelOptions['limits']>;
+
+/** What describes the connection of a stub; none of it needs the network to be checked. */
+export interface StubChannelOptions extends TlsChannelOptions {
+  /** Whether to use TLS. False by default; TLS material without it is refused. */
+  readonly secure?: boolean | undefined;
+  /** `:authority` of all calls, instead of host and port. */
+  readonly authority?: string | undefined;
+  /** Put before the library's own user agent. */
+  readonly userAgent?: string | undefined;
+  /** Laid over the defaults of the table of limits. */
+  readonly limits?: ClientLimits | undefined;
+  /** Seconds that an attempt to connect may take at least, TLS included. 20 by default. */
+  readonly connectTimeout?: number | undefined;
+  /** Waits between attempts to connect. */
+  readonly backoff?: BackoffOptions | undefined;
+}
+
+/** A channel to be; plain data that can be sent to another thread. */
+export interface StubChannelConfig {
+  readonly target: Target;
+  readonly credentials: ChannelCredentials;
+  readonly settings: Pick<
+    ChannelOptions,
+    'authority' | 'userAgent' | 'limits' | 'connectTimeoutMs' | 'backoff'
+  >;
+}
+
+/**
+ * Reads `host`, `port` and options. `host` is a host name, an IP address, or `unix:` with a path and port 0. Throws TypeError or RangeError,
+ * naming the argument, for values that cannot be used, half-given TLS and TLS material without `secure` included.
+ */
+export function stubChannelConfig(
+  host: string,
+  port: number | undefined,
+  options: StubChannelOptions,
+): StubChannelConfig {
+  const config: StubChannelConfig = {
+    target: stubTarget(host, port),
+    credentials: channelCredentials(options.secure ?? false, options),
+    settings: {
+      ...(options.authority === undefined ? {} : { authority: options.authority }),
+      ...(options.userAgent === undefined ? {} : { userAgent: options.userAgent }),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      ...(options.connectTimeout === undefined
+        ? {}
+        : { connectTimeoutMs: options.connectTimeout * 1000 }),
+      ...(options.backoff === undefined ? {} : { backoff: options.backoff }),
+    },
+  };
+  // Connects to nothing: finds out now, not at open(), whether a channel can be made of it.
+  openStubChannel(config);
+  return config;
+}
+
+/** A new channel. Touches no network before its first call. */
+export function openStubChannel(config: StubChannelConfig, reportError?: ErrorReporter): Channel {
+  const { target, credentials, settings } = config;
+  return new Channel(target, {
+    ...settings,
+    credentials,
+    ...(reportError === undefined ? {} : { reportError }),
+  });
+}
+
+function stubTarget(host: string, port: number | undefined): Target {
+  if (typeof host !== 'string' || !host.startsWith('unix:')) return targetOf(host, port as number);
+  if (port !== undefined && port !== null && port !== 0) {
+    throw new TypeError(`port must be 0 or left out for ${JSON.stringify(host)}, got ${port}`);
+  }
+  return parseTarget(host);
+}

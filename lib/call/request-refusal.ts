@@ -1,0 +1,68 @@
+/** Which requests a server answers by itself, before a method is looked up, and how (security.md 1.5, gRPC PROTOCOL-HTTP2). */
+
+import type { HeaderList } from '../../framing/frame-handler.ts';
+import { isKnownEncoding } from '../protocol/message-encoding.ts';
+import type { RequestFacts } from '../protocol/request-headers.ts';
+import {
+  ACCEPT_ENCODING_FIELD,
+  badBinaryMessage,
+  RESPONSE_TEMPLATE,
+  refusalTemplate,
+} from '../protocol/response-headers.ts';
+import { Status, statusOfHttpStatus } from '../status.ts';
+
+/** A Trailers-Only answer. */
+export interface Refusal {
+  /** The initial headers, `:status` among them. */
+  readonly template: HeaderList;
+  readonly code: number;
+  readonly message: string;
+  /** Further fields, or null. */
+  readonly fields: HeaderList | null;
+}
+
+/** Characters of a path that are repeated in a status message. */
+const MAX_PATH_SHOWN = 128;
+
+function refusal(code: number, message: string, fields: HeaderList | null = null): Refusal {
+  return { template: RESPONSE_TEMPLATE, code, message, fields };
+}
+
+/** Why the request is refused, or null when its method may be looked up. `complete` is false when its header list was cut (L5, L6). */
+export function refusalOf(facts: RequestFacts, complete: boolean): Refusal | null {
+  if (!complete) return refusal(Status.RESOURCE_EXHAUSTED, 'request headers are over the limit');
+  if (facts.httpStatus !== 0) {
+    return {
+      template: refusalTemplate(facts.httpStatus),
+      code: statusOfHttpStatus(facts.httpStatus),
+      message: facts.refusal,
+      fields: null,
+    };
+  }
+  if (facts.badBinaryKey !== null) {
+    return refusal(Status.INTERNAL, badBinaryMessage(facts.badBinaryKey));
+  }
+  // Interceptors and the method table must see the one canonical form of a path (CVE-2026-33186).
+  if (!facts.path.startsWith('/')) {
+    return refusal(Status.UNIMPLEMENTED, 'path does not begin with a slash');
+  }
+  if (!isKnownEncoding(facts.encoding)) {
+    return refusal(
+      Status.UNIMPLEMENTED,
+      'grpc-encoding of the request is not supported',
+      ACCEPT_ENCODING_FIELD,
+    );
+  }
+  return null;
+}
+
+/** The answer to a path that nothing is served at. */
+export function unknownMethod(path: string): Refusal {
+  const shown = path.length > MAX_PATH_SHOWN ? `${path.slice(0, MAX_PATH_SHOWN)}…` : path;
+  return refusal(Status.UNIMPLEMENTED, `nothing is served at ${shown}`);
+}
+
+/** The answer to a request whose deadline had passed before its handler could run. */
+export function expiredRequest(): Refusal {
+  return refusal(Status.DEADLINE_EXCEEDED, 'deadline passed before the call could be served');
+}

@@ -1,0 +1,97 @@
+/** Options of a channel, and what is made of them. */
+
+import type { Clock } from '../../transport/clock.ts';
+import type { Connector } from '../../transport/connector.ts';
+import { CLIENT_LIMITS, type Limits, resolveLimits } from '../../transport/limits.ts';
+import { SocketConnector } from '../../transport/node/connect.ts';
+import { secureContext } from '../../transport/node/tls-context.ts';
+import type { TransportObserver } from '../../transport/observer.ts';
+import type { ChannelCredentials } from '../credentials.ts';
+import type { ErrorReporter } from '../error-reporter.ts';
+import { runtimeName } from '../platform/runtime.ts';
+import { VERSION } from '../version.ts';
+import { type BackoffOptions, MIN_CONNECT_TIMEOUT_MS } from './backoff.ts';
+import type { Target } from './target.ts';
+
+/** Options of a channel; all have defaults. */
+export interface ChannelOptions {
+  /** Default: insecure. */
+  readonly credentials?: ChannelCredentials;
+  /** `:authority` of all calls. Default: the `serverHostOverride` of TLS credentials, else host and port of the target. */
+  readonly authority?: string;
+  /** Put before the library's own user agent. */
+  readonly userAgent?: string;
+  /** Laid over `CLIENT_LIMITS`. A finite `keepaliveTimeMs` below `keepaliveFloorMs` is raised to it (L22). */
+  readonly limits?: Partial<Limits>;
+  readonly backoff?: BackoffOptions;
+  /** Least time in milliseconds for an attempt to connect, TLS included; default 20,000 (grpc/grpc doc/connection-backoff.md). */
+  readonly connectTimeoutMs?: number;
+  readonly clock?: Clock;
+  readonly observer?: TransportObserver;
+  /** Takes the place of sockets; of the credentials only `:scheme` is left then. */
+  readonly connector?: Connector;
+  /** Receives exceptions of user code that no caller can be told of. Default: one line on stderr. */
+  readonly reportError?: ErrorReporter;
+}
+
+/** The limits of a channel's connections. Throws as `resolveLimits`. */
+export function clientLimits(overrides: Partial<Limits> | undefined): Limits {
+  const limits = resolveLimits(CLIENT_LIMITS, overrides);
+  // gRFC A8: clients must not ping more often than this, whatever they are asked for.
+  const keepaliveTimeMs = Math.max(limits.keepaliveTimeMs, limits.keepaliveFloorMs);
+  return keepaliveTimeMs === limits.keepaliveTimeMs ? limits : { ...limits, keepaliveTimeMs };
+}
+
+/** The connection timeout. Throws RangeError when it is not a number above 0. */
+export function connectTimeout(timeoutMs: number | undefined): number {
+  if (timeoutMs === undefined) return MIN_CONNECT_TIMEOUT_MS;
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
+    throw new RangeError(`connectTimeoutMs must be a number above 0, got ${String(timeoutMs)}`);
+  }
+  return timeoutMs;
+}
+
+/** `:authority`. Throws TypeError when `override` cannot be one. */
+export function authorityOf(
+  target: Target,
+  credentials: ChannelCredentials,
+  override: string | undefined,
+): string {
+  if (override === undefined) {
+    const byCredentials = credentials.type === 'tls' ? credentials.serverHostOverride : null;
+    return byCredentials ?? target.authority;
+  }
+  // RFC 9113 §8.3.1: no user information; and nothing that a field value cannot carry.
+  if (typeof override !== 'string' || !/^[!-?A-~]+$/.test(override)) {
+    throw new TypeError(
+      `authority must be a host name or 'host:port', got ${JSON.stringify(override)}`,
+    );
+  }
+  return override;
+}
+
+/** The `user-agent` of all calls (gRPC PROTOCOL-HTTP2, User Agents). Throws TypeError when `prefix` cannot be part of a header. */
+export function userAgent(prefix: string | undefined): string {
+  const own = `grpc-purewire/${VERSION} (${runtimeName()})`;
+  if (prefix === undefined || prefix === '') return own;
+  if (typeof prefix !== 'string' || !/^[!-~](?:[ -~]*[!-~])?$/.test(prefix)) {
+    throw new TypeError(
+      `userAgent must be visible ASCII without blanks around it, got ${JSON.stringify(prefix)}`,
+    );
+  }
+  return `${prefix} ${own}`;
+}
+
+/** The sockets that lead to `target`. Throws TypeError when the TLS material cannot be used. */
+export function socketConnector(
+  target: Target,
+  credentials: ChannelCredentials,
+  clock: Clock,
+): Connector {
+  if (credentials.type === 'insecure') return new SocketConnector(target.endpoint, null, clock);
+  const tls = {
+    context: secureContext(credentials),
+    serverName: credentials.serverHostOverride ?? target.host,
+  };
+  return new SocketConnector(target.endpoint, tls, clock);
+}

@@ -1,0 +1,260 @@
+/**
+ * A channel: makes calls to one target. It connects when the first call starts, gives each call a transport, keeps calls while there is
+ * none, and closes when told to.
+ */
+
+import type { HeaderList } from '../../framing/frame-handler.ts';
+import type { Clock } from '../../transport/clock.ts';
+import type { Limits } from '../../transport/limits.ts';
+import type { ClientTransport } from '../../transport/stream-listener.ts';
+import { systemClock } from '../../transport/system-clock.ts';
+import type { CallFactory, CallOptions, CallStatus, ClientCall } from '../call/call.ts';
+import { ClientCallImpl } from '../call/client-call.ts';
+import type { ClientCallHost, PendingCall } from '../call/client-call-host.ts';
+import { ReadyQueue } from '../call/ready-queue.ts';
+import { RetryBuffer } from '../call/retry-buffer.ts';
+import { insecureChannelCredentials } from '../credentials.ts';
+import { reportToConsole } from '../error-reporter.ts';
+import type { MethodDescriptor } from '../method.ts';
+import { ProcessHold } from '../process-hold.ts';
+import { RequestTemplates } from '../protocol/request-headers.ts';
+import { ResponseReader } from '../protocol/response-headers.ts';
+import { Status } from '../status.ts';
+import { Backoff } from './backoff.ts';
+import {
+  authorityOf,
+  type ChannelOptions,
+  clientLimits,
+  connectTimeout,
+  socketConnector,
+  userAgent,
+} from './channel-options.ts';
+import { ConnectivityState } from './connectivity.ts';
+import { ConnectionPicker, FixedPicker, type Picker, WAIT } from './picker.ts';
+import { Subchannel } from './subchannel.ts';
+import { parseTarget, type Target } from './target.ts';
+
+/** A channel to one target. */
+export class Channel implements CallFactory, ClientCallHost {
+  /** The target in readable form. */
+  readonly target: string;
+  readonly clock: Clock;
+  readonly readyQueue: ReadyQueue;
+  readonly limits: Limits;
+  readonly responseReader: ResponseReader;
+  readonly retryBuffer: RetryBuffer;
+  readonly #templates: RequestTemplates;
+  readonly #subchannel: Subchannel;
+  readonly #hold: ProcessHold;
+  #picker: Picker;
+  /** Started calls whose status is not delivered. */
+  readonly #calls: Set<PendingCall>;
+  /** Those of them that wait for a transport, oldest first (L31). */
+  readonly #waiting: Set<PendingCall>;
+  #closing: boolean;
+  readonly #closed: Promise<void>;
+  #resolveClosed: () => void;
+
+  /**
+   * Nothing touches the network before the first call. Throws TypeError or RangeError when `target`, a limit or the TLS material cannot be
+   * used: see `parseTarget`, `resolveLimits`, `secureContext`.
+   */
+  constructor(target: string | Target, options: ChannelOptions = {}) {
+    const parsed = typeof target === 'string' ? parseTarget(target) : target;
+    const credentials = options.credentials ?? insecureChannelCredentials();
+    const limits = clientLimits(options.limits);
+    this.target = parsed.text;
+    this.clock = options.clock ?? systemClock;
+    const report = options.reportError ?? reportToConsole;
+    this.readyQueue = new ReadyQueue((error) => report(error, `channel to ${parsed.text}`));
+    this.limits = limits;
+    this.responseReader = new ResponseReader();
+    this.retryBuffer = new RetryBuffer(limits.channelRetryBufferOctets);
+    this.#templates = new RequestTemplates(
+      authorityOf(parsed, credentials, options.authority),
+      credentials.type === 'tls' ? 'https' : 'http',
+      userAgent(options.userAgent),
+    );
+    this.#subchannel = new Subchannel(
+      {
+        connector: options.connector ?? socketConnector(parsed, credentials, this.clock),
+        clock: this.clock,
+        limits,
+        backoff: new Backoff(options.backoff),
+        connectTimeoutMs: connectTimeout(options.connectTimeoutMs),
+        observer: options.observer ?? null,
+      },
+      {
+        onSubchannelChanged: () => this.#onSubchannelChanged(),
+        onConnectionClosed: () => this.#finishClose(),
+        onReadEnd: () => this.readyQueue.run(),
+      },
+    );
+    this.#hold = new ProcessHold(this.clock);
+    this.#picker = new FixedPicker(WAIT);
+    this.#calls = new Set();
+    this.#waiting = new Set();
+    this.#closing = false;
+    this.#resolveClosed = (): void => {};
+    this.#closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  /** The connectivity state. From `close` on it is SHUTDOWN, though calls in flight go on. */
+  get state(): ConnectivityState {
+    return this.#closing ? ConnectivityState.SHUTDOWN : this.#subchannel.state;
+  }
+
+  /** Started calls whose status is not delivered. */
+  get activeCalls(): number {
+    return this.#calls.size;
+  }
+
+  /** Those of `activeCalls` that wait for a connection. */
+  get waitingCalls(): number {
+    return this.#waiting.size;
+  }
+
+  /** Connects now rather than at the first call; also ends the wait after a failed attempt. */
+  connect(): void {
+    if (this.#closing) return;
+    this.#subchannel.resetBackoff();
+    this.#subchannel.connect();
+  }
+
+  /** A call, not started yet. On a closed channel it fails with UNAVAILABLE when it is started. */
+  createCall(method: MethodDescriptor, options: CallOptions): ClientCall {
+    return new ClientCallImpl(method, options, this);
+  }
+
+  /**
+   * Takes no new calls, lets those in flight end in their own time (a call that waits for a connection goes on waiting), then closes the
+   * connections. Resolves when all is gone; calling it again gives the same promise.
+   */
+  close(): Promise<void> {
+    this.#closing = true;
+    this.#finishClose();
+    return this.#closed;
+  }
+
+  /** As `close`, but calls in flight end at once with CANCELLED. */
+  closeNow(): Promise<void> {
+    this.#closing = true;
+    for (const call of [...this.#calls]) {
+      // Only createCall makes calls for this host.
+      (call as ClientCallImpl).cancel('the channel was closed');
+    }
+    this.#subchannel.shutdownNow('the channel was closed');
+    this.#finishClose();
+    return this.#closed;
+  }
+
+  // ---- ClientCallHost -------------------------------------------------------------------------------------------
+
+  template(method: MethodDescriptor): HeaderList {
+    return this.#templates.of(method);
+  }
+
+  pick(call: PendingCall): ClientTransport | null {
+    if (this.#closing && !this.#calls.has(call)) {
+      this.#calls.add(call);
+      call.onPickFailed(unavailable('the channel is closed', undefined));
+      return null;
+    }
+    this.#calls.add(call);
+    const { transport, failure, drop } = this.#picker.pick(call);
+    if (transport !== null) {
+      if (transport.waitingStreams < this.limits.maxWaitingCalls) return transport;
+      call.onPickFailed(this.#tooManyWaiting('a stream slot'));
+      return null;
+    }
+    if (failure !== null && (drop || !call.options.waitForReady)) {
+      call.onPickFailed(failure);
+      return null;
+    }
+    if (this.#waiting.size >= this.limits.maxWaitingCalls) {
+      call.onPickFailed(this.#tooManyWaiting('a connection'));
+      return null;
+    }
+    this.#waiting.add(call);
+    this.#updateHold();
+    this.#subchannel.connect();
+    return null;
+  }
+
+  unqueue(call: PendingCall): void {
+    if (this.#waiting.delete(call)) this.#updateHold();
+  }
+
+  callEnded(call: PendingCall): void {
+    this.#calls.delete(call);
+    this.#subchannel.onCallEnded();
+    if (this.#closing) this.#finishClose();
+  }
+
+  // ---- connectivity ---------------------------------------------------------------------------------------------
+
+  #onSubchannelChanged(): void {
+    const { connection, state, lastError } = this.#subchannel;
+    if (connection !== null) {
+      this.#picker = new ConnectionPicker(connection);
+    } else if (state === ConnectivityState.TRANSIENT_FAILURE) {
+      this.#picker = new FixedPicker({
+        transport: null,
+        failure: unavailable(lastError?.message ?? 'no connection', lastError ?? undefined),
+        drop: false,
+      });
+    } else {
+      this.#picker = new FixedPicker(WAIT);
+    }
+    this.#pickForWaiting();
+    // IDLE with calls that wait: the connection was lost, or the backoff is over.
+    if (this.#waiting.size > 0) this.#subchannel.connect();
+  }
+
+  #pickForWaiting(): void {
+    if (this.#waiting.size === 0) return;
+    const picker = this.#picker;
+    for (const call of [...this.#waiting]) {
+      // A call's attempt may fail at once and change the picker: the rest belongs to the round of the new one.
+      if (this.#picker !== picker) break;
+      const { transport, failure, drop } = picker.pick(call);
+      if (transport !== null) {
+        if (this.#waiting.delete(call)) call.onTransport(transport);
+      } else if (failure !== null && (drop || !call.options.waitForReady)) {
+        if (this.#waiting.delete(call)) call.onPickFailed(failure);
+      }
+    }
+    this.#updateHold();
+  }
+
+  #updateHold(): void {
+    this.#hold.set(this.#waiting.size > 0 || (this.#closing && !this.#isGone()));
+  }
+
+  #isGone(): boolean {
+    return this.#calls.size === 0 && this.#subchannel.connections === 0;
+  }
+
+  #finishClose(): void {
+    if (!this.#closing) return;
+    if (this.#calls.size === 0) this.#subchannel.shutdown();
+    this.#updateHold();
+    if (this.#isGone()) this.#resolveClosed();
+  }
+
+  #tooManyWaiting(what: string): CallStatus {
+    const { maxWaitingCalls } = this.limits;
+    return {
+      code: Status.RESOURCE_EXHAUSTED,
+      message: `${maxWaitingCalls} calls to ${this.target} wait for ${what} already (limit maxWaitingCalls)`,
+      trailers: [],
+      cause: undefined,
+    };
+  }
+}
+
+function unavailable(message: string, cause: unknown): CallStatus {
+  return { code: Status.UNAVAILABLE, message, trailers: [], cause };
+}

@@ -1,0 +1,60 @@
+/** Which connection a call goes to. A channel has one picker at a time and asks it for every attempt of every call. */
+
+import type { ClientTransport } from '../../transport/stream-listener.ts';
+import type { CallStatus } from '../call/call.ts';
+import type { PendingCall } from '../call/client-call-host.ts';
+
+/** A transport that says how many of its streams wait for a slot (L31). */
+export interface PickedTransport extends ClientTransport {
+  readonly waitingStreams: number;
+}
+
+/** The answer of a picker: a transport, or a failure, or neither: wait for the next picker. One object per answer, not per call. */
+export interface PickResult {
+  readonly transport: PickedTransport | null;
+  /** Why there is no transport. Calls that wait for a connection go on waiting, unless `drop`. */
+  readonly failure: CallStatus | null;
+  /** The call fails even if it waits for a connection. */
+  readonly drop: boolean;
+}
+
+/** Chooses. Must not throw, and must not give a transport that is draining or closed. */
+export interface Picker {
+  pick(call: PendingCall): PickResult;
+}
+
+/** Wait for the next picker. */
+export const WAIT: PickResult = { transport: null, failure: null, drop: false };
+
+/** Gives every call the same answer. */
+export class FixedPicker implements Picker {
+  readonly #result: PickResult;
+
+  constructor(result: PickResult) {
+    this.#result = result;
+  }
+
+  pick(): PickResult {
+    return this.#result;
+  }
+}
+
+/**
+ * Gives out one connection. Streams may be opened before the server's SETTINGS are there, but a call that waits for a connection
+ * (wait-for-ready) is not risked on one that might turn out to lead nowhere, such as through a proxy without a server behind it.
+ */
+export class ConnectionPicker implements Picker {
+  readonly #transport: PickedTransport;
+  readonly #result: PickResult;
+
+  constructor(transport: PickedTransport) {
+    this.#transport = transport;
+    this.#result = { transport, failure: null, drop: false };
+  }
+
+  pick(call: PendingCall): PickResult {
+    const { state } = this.#transport;
+    if (state === 'ready') return this.#result;
+    return state === 'connecting' && !call.options.waitForReady ? this.#result : WAIT;
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * L2: how many handlers of one connection run at once. Slots are counted by handlers, not by streams: a stream that the client resets is
+ * gone at once, its handler is not (rapid reset, CVE-2023-44487).
+ */
+
+import type { SlotCall } from '../call/server-call-host.ts';
+
+/** The slots of one connection. */
+export class HandlerSlots {
+  readonly #limit: number;
+  #running: number;
+  /** In order of arrival; as many as there are slots. */
+  readonly #waiting: Set<SlotCall>;
+  /** Calls that were refused and have not been released yet. */
+  readonly #refused: Set<SlotCall>;
+
+  /** `limit`: L2 `maxRunningHandlers`, 0 … Infinity. */
+  constructor(limit: number) {
+    this.#limit = limit;
+    this.#running = 0;
+    this.#waiting = new Set();
+    this.#refused = new Set();
+  }
+
+  /** Handlers that hold a slot. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Calls that wait for a slot. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** As `ServerCallHost.acquireSlot`. */
+  acquire(call: SlotCall): boolean {
+    if (this.#running < this.#limit) {
+      this.#running++;
+      return true;
+    }
+    if (this.#waiting.size < this.#limit) {
+      this.#waiting.add(call);
+    } else {
+      this.#refused.add(call);
+      call.onSlotRefused();
+    }
+    return false;
+  }
+
+  /** As `ServerCallHost.releaseSlot`. */
+  release(call: SlotCall): void {
+    if (this.#waiting.delete(call) || this.#refused.delete(call)) return;
+    this.#running--;
+    for (const next of this.#waiting) {
+      this.#waiting.delete(next);
+      this.#running++;
+      next.onSlot();
+      return;
+    }
+  }
+}

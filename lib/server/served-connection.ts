@@ -1,0 +1,96 @@
+/** One connection of a server: the host of its calls, with a ready queue and handler slots of its own. */
+
+import type { ByteDuplex } from '../../transport/byte-duplex.ts';
+import type { Clock } from '../../transport/clock.ts';
+import type { ConnectionCloseReason } from '../../transport/connection-role.ts';
+import type { Limits } from '../../transport/limits.ts';
+import type { TransportObserver } from '../../transport/observer.ts';
+import { ServerConnection } from '../../transport/server-connection.ts';
+import type { ServerMethod } from '../call/call.ts';
+import { ReadyQueue } from '../call/ready-queue.ts';
+import { acceptCall } from '../call/server-call.ts';
+import type { ServerCallHost, SlotCall } from '../call/server-call-host.ts';
+import { RequestReader } from '../protocol/request-headers.ts';
+import { HandlerSlots } from './handler-slots.ts';
+import type { MethodTable } from './method-table.ts';
+
+/** What a connection needs of its server. */
+export interface ServedConnectionOptions {
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly observer: TransportObserver | null;
+  readonly methods: MethodTable;
+  readonly onUncaught: (error: unknown) => void;
+  readonly onClosed: (connection: ServedConnection, reason: ConnectionCloseReason) => void;
+}
+
+/** A connection being served; it begins with its construction. */
+export class ServedConnection implements ServerCallHost {
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly readyQueue: ReadyQueue;
+  readonly requestReader: RequestReader;
+  readonly #methods: MethodTable;
+  readonly #slots: HandlerSlots;
+  readonly #duplex: ByteDuplex;
+  readonly #connection: ServerConnection;
+
+  constructor(duplex: ByteDuplex, options: ServedConnectionOptions) {
+    const { clock, limits, observer } = options;
+    this.clock = clock;
+    this.limits = limits;
+    this.readyQueue = new ReadyQueue(options.onUncaught);
+    this.requestReader = new RequestReader();
+    this.#methods = options.methods;
+    this.#slots = new HandlerSlots(limits.maxRunningHandlers);
+    this.#duplex = duplex;
+    this.#connection = new ServerConnection(
+      duplex,
+      clock,
+      { limits, observer },
+      {
+        onStream: (stream, headers, endStream, complete) =>
+          acceptCall(stream, headers, endStream, complete, this),
+        onReadEnd: () => this.readyQueue.run(),
+        onClosed: (reason) => options.onClosed(this, reason),
+      },
+    );
+  }
+
+  get peerAddress(): string {
+    return this.#duplex.peer.address;
+  }
+
+  get activeStreams(): number {
+    return this.#connection.activeStreams;
+  }
+
+  /** As `ServerTransport.drain`. */
+  drain(): void {
+    this.#connection.drain();
+  }
+
+  /** As `ServerTransport.close`. */
+  close(errorCode: number, reason: string): void {
+    this.#connection.close(errorCode, reason);
+  }
+
+  /** Ends the pipe without a word. */
+  destroy(): void {
+    this.#duplex.destroy();
+  }
+
+  // ---- ServerCallHost -------------------------------------------------------------------------------------------
+
+  lookup(path: string): ServerMethod | null {
+    return this.#methods.lookup(path);
+  }
+
+  acquireSlot(call: SlotCall): boolean {
+    return this.#slots.acquire(call);
+  }
+
+  releaseSlot(call: SlotCall): void {
+    this.#slots.release(call);
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * A gRPC server: listens, gives each connection its host of calls, and shuts down gracefully.
+ *
+ *   SERVING ──shutdown──▶ DRAINING ──last connection closed, or the grace is over──▶ CLOSED
+ */
+
+import { ErrorCode } from '../../framing/constants.ts';
+import type { ByteDuplex } from '../../transport/byte-duplex.ts';
+import type { Clock, Timer } from '../../transport/clock.ts';
+import { type Limits, resolveLimits, SERVER_LIMITS } from '../../transport/limits.ts';
+import type { AcceptListener, Listener } from '../../transport/listener.ts';
+import { type ListenAddress, listen, type ServerTls } from '../../transport/node/listen.ts';
+import type { TransportObserver } from '../../transport/observer.ts';
+import { systemClock } from '../../transport/system-clock.ts';
+import type { ServerMethod } from '../call/call.ts';
+import { insecureServerCredentials, type ServerCredentials } from '../credentials.ts';
+import { type ErrorReporter, reportToConsole } from '../error-reporter.ts';
+import { ProcessHold } from '../process-hold.ts';
+import { type GenericMethod, MethodTable } from './method-table.ts';
+import { ServedConnection } from './served-connection.ts';
+
+/** Options of a server; all have defaults. */
+export interface GrpcServerOptions {
+  /** Laid over `SERVER_LIMITS`. */
+  readonly limits?: Partial<Limits>;
+  readonly clock?: Clock;
+  readonly observer?: TransportObserver;
+  /** Receives exceptions of user code that no caller can be told of, and faults of accepting. Default: one line on stderr. */
+  readonly reportError?: ErrorReporter;
+  /** Hears of connections that were refused or ended by an error; peers can cause any number. Default: nobody does. */
+  readonly onNotice?: (message: string) => void;
+}
+
+/** After the grace, connections get this long to say goodbye before their pipes are destroyed. */
+const CLOSE_TIME_MS = 1000;
+
+/** A server for any number of services and addresses. */
+export class GrpcServer {
+  readonly limits: Limits;
+  readonly #clock: Clock;
+  readonly #observer: TransportObserver | null;
+  readonly #report: ErrorReporter;
+  readonly #notice: (message: string) => void;
+  readonly #methods: MethodTable;
+  readonly #listeners: Set<Listener>;
+  readonly #connections: Set<ServedConnection>;
+  /** Calls of `listen` under way, which `shutdown` waits for. */
+  readonly #binding: Set<Promise<unknown>>;
+  readonly #hold: ProcessHold;
+  #draining: boolean;
+  #graceTimer: Timer | null;
+  #graceEndsMs: number;
+  readonly #closed: Promise<void>;
+  #resolveClosed: () => void;
+
+  /** Opens nothing. Throws RangeError or TypeError for a limit that is none. */
+  constructor(options: GrpcServerOptions = {}) {
+    this.limits = resolveLimits(SERVER_LIMITS, options.limits);
+    this.#clock = options.clock ?? systemClock;
+    this.#observer = options.observer ?? null;
+    this.#report = options.reportError ?? reportToConsole;
+    this.#notice = options.onNotice ?? ((): void => {});
+    this.#methods = new MethodTable();
+    this.#listeners = new Set();
+    this.#connections = new Set();
+    this.#binding = new Set();
+    this.#hold = new ProcessHold(this.#clock);
+    this.#draining = false;
+    this.#graceTimer = null;
+    this.#graceEndsMs = Number.POSITIVE_INFINITY;
+    this.#resolveClosed = (): void => {};
+    this.#closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  /** Open connections. */
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Request streams that are open on all connections. */
+  get activeCalls(): number {
+    let calls = 0;
+    for (const connection of this.#connections) calls += connection.activeStreams;
+    return calls;
+  }
+
+  /** True from `shutdown` on. */
+  get isShutDown(): boolean {
+    return this.#draining;
+  }
+
+  /** The addresses being listened on, in readable form. */
+  get addresses(): readonly string[] {
+    return [...this.#listeners].map((listener) => listener.address);
+  }
+
+  /** Serves `methods` too; also while running. Throws TypeError naming the path when one is served already. */
+  addMethods(methods: Iterable<ServerMethod>): void {
+    this.#methods.add(methods);
+  }
+
+  /** Sets what answers for paths that no added method has. Throws TypeError when it is set already. */
+  setGenericMethod(generic: GenericMethod): void {
+    this.#methods.setGeneric(generic);
+  }
+
+  /**
+   * Listens on one more address and resolves with the port, 0 for a Unix socket. Rejects with an Error that says what, where and what to do
+   * when the address or the TLS material cannot be used, or the server was shut down.
+   */
+  async listen(
+    address: ListenAddress,
+    credentials: ServerCredentials = insecureServerCredentials(),
+  ): Promise<number> {
+    this.#assertServing();
+    const binding = listen(
+      {
+        address,
+        tls: serverTls(credentials),
+        clock: this.#clock,
+        tlsHandshakeTimeoutMs: this.limits.tlsHandshakeTimeoutMs,
+        maxConnectionsPerAddress: this.limits.maxConnectionsPerAddress,
+      },
+      this.#acceptListener(),
+    );
+    this.#binding.add(binding);
+    try {
+      const listener = await binding;
+      if (this.#draining) {
+        await listener.close();
+        this.#assertServing();
+      }
+      this.#listeners.add(listener);
+      return listener.port;
+    } finally {
+      this.#binding.delete(binding);
+      this.#finishClose();
+    }
+  }
+
+  /** Serves one connection over any pipe, which belongs to the server from now on; one that is shut down destroys it. */
+  accept(duplex: ByteDuplex): void {
+    if (this.#draining) {
+      duplex.destroy();
+      return;
+    }
+    const served = new ServedConnection(duplex, {
+      clock: this.#clock,
+      limits: this.limits,
+      observer: this.#observer,
+      methods: this.#methods,
+      onUncaught: (error) => this.#report(error, 'server'),
+      onClosed: (connection, reason) => {
+        this.#connections.delete(connection);
+        if (reason.errorCode !== ErrorCode.NO_ERROR) {
+          this.#tell(`connection from ${connection.peerAddress} ended: ${reason.message}`);
+        }
+        this.#finishClose();
+      },
+    });
+    this.#connections.add(served);
+  }
+
+  /**
+   * Graceful shutdown: accepts nothing more, tells every client (GOAWAY in two steps, RFC 9113 §6.8), and lets calls in flight end for up
+   * to `graceMs` (0 … Infinity); what is left then is cut off, and its handlers are cancelled. Resolves when every connection is closed.
+   * Called again it can only shorten the grace. Throws RangeError when `graceMs` is no such number.
+   */
+  shutdown(graceMs: number): Promise<void> {
+    if (typeof graceMs !== 'number' || !(graceMs >= 0)) {
+      throw new RangeError(`graceMs must be a number of 0 or more, got ${String(graceMs)}`);
+    }
+    this.#startDraining();
+    const endsMs = this.#clock.now() + graceMs;
+    if (endsMs < this.#graceEndsMs) {
+      this.#graceEndsMs = endsMs;
+      this.#graceTimer?.cancel();
+      if (graceMs === 0) this.#cutOff();
+      else this.#graceTimer = this.#clock.setTimer(graceMs, () => this.#cutOff(), true);
+    }
+    this.#finishClose();
+    return this.#closed;
+  }
+
+  /** `shutdown(0)`: calls in flight are cut off at once. */
+  closeNow(): Promise<void> {
+    return this.shutdown(0);
+  }
+
+  #startDraining(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#hold.set(true);
+    for (const listener of this.#listeners) {
+      const closing = listener.close().finally(() => {
+        this.#binding.delete(closing);
+        this.#finishClose();
+      });
+      this.#binding.add(closing);
+    }
+    this.#listeners.clear();
+    for (const connection of [...this.#connections]) connection.drain();
+  }
+
+  /** The grace is over. */
+  #cutOff(): void {
+    this.#graceTimer = null;
+    for (const connection of [...this.#connections]) {
+      connection.close(ErrorCode.NO_ERROR, 'server shutdown');
+    }
+    if (this.#connections.size === 0) return;
+    this.#graceTimer = this.#clock.setTimer(
+      CLOSE_TIME_MS,
+      () => {
+        // A peer that does not read cannot hold up the end (CVE-2024-22201, CVE-2022-27664).
+        for (const connection of [...this.#connections]) connection.destroy();
+      },
+      true,
+    );
+  }
+
+  #finishClose(): void {
+    if (!this.#draining || this.#connections.size > 0 || this.#binding.size > 0) return;
+    this.#graceTimer?.cancel();
+    this.#graceTimer = null;
+    this.#hold.set(false);
+    this.#resolveClosed();
+  }
+
+  #assertServing(): void {
+    if (this.#draining) throw new Error('the server was shut down: make a new one to serve again');
+  }
+
+  #acceptListener(): AcceptListener {
+    return {
+      onConnection: (duplex) => this.accept(duplex),
+      onRefused: (message) => this.#tell(message),
+      onAcceptError: (error) => this.#report(error, 'server'),
+    };
+  }
+
+  #tell(message: string): void {
+    try {
+      this.#notice(message);
+    } catch (error) {
+      this.#report(error, 'onNotice');
+    }
+  }
+}
+
+function serverTls(credentials: ServerCredentials): ServerTls | null {
+  if (credentials.type === 'insecure') return null;
+  return { material: credentials, clientCertificates: credentials.clientCertificates };
+}

@@ -1,0 +1,2 @@
+/** The one place in code of the package's version; a test compares it with package.json. */
+export const VERSION = '0.1.0';
