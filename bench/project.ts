@@ -14,6 +14,16 @@ export const benchRoot: string = join(projectRoot, 'bench');
 /** Loads a peer from bench/node_modules, so that none of them is ever purewire's own dependency. */
 export const requirePeer: NodeJS.Require = createRequire(join(benchRoot, 'package.json'));
 
+/** The installed versions of `names` in bench/node_modules. */
+export function peerVersions(...names: readonly string[]): Record<string, string> {
+  const versions: Record<string, string> = {};
+  for (const name of names) {
+    const path = join(benchRoot, 'node_modules', name, 'package.json');
+    versions[name] = (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+  }
+  return versions;
+}
+
 function findProjectRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   for (;;) {

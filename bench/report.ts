@@ -10,6 +10,12 @@ const kib = 1024;
 const mebibyte = 1024 * 1024;
 const quietProgressMs = 10_000;
 
+const verdictTexts = {
+  holds: 'holds',
+  fails: 'VOID: purewire differs from itself, so no ratio of this row counts',
+  wide: 'too wide an interval to vouch for small differences; repeat with more --seconds',
+};
+
 /** Writes progress to stderr: one line that changes on a terminal, else a line every ten seconds. */
 export class TerminalProgress implements Progress {
   readonly #totalMs: number;
@@ -72,7 +78,7 @@ export function rowTable(workload: Workload, summary: RowSummary): string {
     'client CPU',
     'server CPU',
     ...(latency ? ['p50', 'p99'] : []),
-    ...(compared ? [`${subjectName} is`, 'and its CPU'] : []),
+    ...(compared ? [`rate of ${subjectName}`, 'its CPU'] : []),
   ];
   const lines = summary.arms.map((arm) => [
     arm.name,
@@ -95,11 +101,11 @@ export function rowTable(workload: Workload, summary: RowSummary): string {
 export function goalsTable(summaries: readonly RowSummary[]): string {
   const lines = summaries.flatMap((row) => row.goals.map((goal) => [row.name, goalLine(goal)]));
   if (lines.length === 0) return '';
-  return ['Marks and goals', ...table(lines).map((line) => `  ${line}`), ''].join('\n');
+  return ['Marks and goals', ...table(lines, 2).map((line) => `  ${line}`), ''].join('\n');
 }
 
-/** Aligns columns: the first to the left, numbers to the right, a last text column to the left. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+/** Aligns columns: the first `texts` to the left, the numbers after them to the right. */
+export function table(rows: readonly (readonly string[])[], texts = 1): string[] {
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, i) => {
@@ -108,7 +114,7 @@ export function table(rows: readonly (readonly string[])[]): string[] {
   }
   return rows.map((row) =>
     row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .map((cell, i) => (i < texts ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
       .join('  ')
       .trimEnd(),
   );
@@ -132,10 +138,8 @@ export function figure(value: number): string {
 
 function comparison(arm: ArmSummary): [string, string] {
   if (arm.rateRatio === null) return ['', ''];
-  return [
-    `${interval(arm.rateRatio)}`,
-    arm.cpuRatio === null ? '' : `1/${figure(arm.cpuRatio.median)}`,
-  ];
+  const cpu = arm.cpuRatio === null ? '' : `${figure(arm.cpuRatio.median)}x`;
+  return [interval(arm.rateRatio), cpu];
 }
 
 function interval(ratio: Estimate): string {
@@ -146,10 +150,7 @@ function notes(summary: RowSummary): string[] {
   const lines: string[] = [];
   const { control } = summary;
   if (control !== null) {
-    const verdict = control.holds
-      ? 'holds'
-      : 'VOID: purewire differs from itself, so no ratio of this row counts';
-    lines.push(`A/A control ${interval(control.ratio)}: ${verdict}`);
+    lines.push(`A/A control ${interval(control.ratio)}: ${verdictTexts[control.verdict]}`);
   }
   const busy = `steal ${percent(summary.stealShare)}, others ${percent(summary.othersShare)}`;
   const left = summary.discarded === 0 ? '' : `, ${summary.discarded} left out`;

@@ -9,6 +9,8 @@ import type { Goal, Workload } from './workloads.ts';
 const maxStealShare = 0.02;
 const maxOthersShare = 0.1;
 const controlTolerance = 0.03;
+/** An interval wider than this says nothing about a few percent. */
+const controlWidth = 0.2;
 
 /** One arm in one block. */
 interface ArmBlock {
@@ -33,7 +35,7 @@ export interface ArmSummary {
   readonly p99: number | null;
   /** purewire's rate ÷ this arm's; null for purewire itself, or where it does not take part. */
   readonly rateRatio: Estimate | null;
-  /** This arm's CPU per completion ÷ purewire's, both sides together. */
+  /** purewire's CPU per completion ÷ this arm's, both sides together. */
   readonly cpuRatio: Estimate | null;
 }
 
@@ -43,12 +45,15 @@ export interface GoalResult {
   readonly reached: boolean;
 }
 
+/** `wide`: the control's interval is too wide to tell. */
+export type ControlVerdict = 'holds' | 'fails' | 'wide';
+
 export interface RowSummary {
   readonly name: string;
   readonly arms: readonly ArmSummary[];
   readonly goals: readonly GoalResult[];
   /** purewire ÷ purewire; null when the control did not run. */
-  readonly control: { readonly ratio: Estimate; readonly holds: boolean } | null;
+  readonly control: { readonly ratio: Estimate; readonly verdict: ControlVerdict } | null;
   readonly blocks: number;
   readonly discarded: number;
   /** True when more than half of the blocks broke the rule: then all are kept, and none of it is worth much. */
@@ -90,31 +95,31 @@ export function summarize(workload: Workload, samples: RowSamples): RowSummary {
         p50: workload.load.latency ? middle('p50') : null,
         p99: workload.load.latency ? middle('p99') : null,
         rateRatio: isSubject ? null : ratio('rate', subjectName, name),
-        cpuRatio: isSubject ? null : ratio('cpuMicros', name, subjectName),
+        cpuRatio: isSubject ? null : ratio('cpuMicros', subjectName, name),
       };
     }),
     goals: workload.goals.flatMap((goal) => {
       const found = ratio(goal.metric, subjectName, goal.versus);
       if (found === null) return [];
       const reached =
+        Number.isFinite(found.median) &&
         (goal.atLeast === undefined || found.median >= goal.atLeast) &&
         (goal.atMost === undefined || found.median <= goal.atMost);
       return [{ goal, ratio: found, reached }];
     }),
     control:
-      controlRatio === null
-        ? null
-        : {
-            ratio: controlRatio,
-            holds:
-              controlRatio.low <= 1 + controlTolerance && controlRatio.high >= 1 - controlTolerance,
-          },
+      controlRatio === null ? null : { ratio: controlRatio, verdict: controlVerdict(controlRatio) },
     blocks: blocks.length,
     discarded: disturbed ? 0 : all.length - calm.length,
     disturbed,
     stealShare: median(all.map((block) => block.stealShare)),
     othersShare: median(all.map((block) => block.othersShare)),
   };
+}
+
+function controlVerdict({ low, high }: Estimate): ControlVerdict {
+  if (!(low <= 1 + controlTolerance && high >= 1 - controlTolerance)) return 'fails';
+  return high - low > controlWidth ? 'wide' : 'holds';
 }
 
 function isCalm(block: BlockSample): boolean {

@@ -67,18 +67,6 @@ const LAYERS: readonly Layer[] = [
     imports: [...ENGINE, CALL, TRANSPORT, /^transport\/node\//, /^lib\/platform\//],
   },
   {
-    name: 'lib/alpha (blocking)',
-    files: /^lib\/alpha\/blocking[^/]*\.ts$/,
-    imports: [
-      CORE,
-      FRAMING_VALUES,
-      TRANSPORT_INTERFACES,
-      CALL,
-      /^lib\/(channel|server|alpha|platform)\//,
-    ],
-    packages: [/^node:worker_threads$/],
-  },
-  {
     name: 'lib/alpha',
     files: /^lib\/alpha\//,
     imports: [CORE, FRAMING_VALUES, TRANSPORT_INTERFACES, CALL, /^lib\/(channel|server)\//],
@@ -97,10 +85,11 @@ const LAYERS: readonly Layer[] = [
 ];
 
 /** Single files with more rights than their layer. */
-const FILE_RIGHTS: ReadonlyMap<string, readonly RegExp[]> = new Map([
-  ['lib/index.ts', [/^lib\/alpha\//, CORE]],
-  ['lib/protobuf/service-descriptions.ts', [/^lib\/alpha\//]],
-]);
+const FILE_RIGHTS: readonly (readonly [files: RegExp, imports: RegExp])[] = [
+  [/^lib\/index\.ts$/, /^lib\/alpha\//],
+  [/^lib\/protobuf\/service-descriptions\.ts$/, /^lib\/alpha\//],
+  [/^lib\/alpha\/blocking[^/]*\.ts$/, /^node:worker_threads$/],
+];
 
 /** Tables of data, not code: the limit of lines does not apply to them. */
 const DATA_TABLES: ReadonlySet<string> = new Set<string>([]);
@@ -118,13 +107,13 @@ function layerOf(path: string): Layer | undefined {
 function forbiddenImports(file: ProjectFile): string[] {
   const layer = layerOf(file.path);
   if (layer === undefined) return [`${file.path} belongs to no layer`];
-  const own = FILE_RIGHTS.get(file.path) ?? [];
+  const own = FILE_RIGHTS.filter(([files]) => files.test(file.path)).map(([, imports]) => imports);
   return importsOf(file)
     .filter(({ target, isRelative, typeOnly }) => {
-      if (!isRelative) return !(layer.packages ?? []).some((allowed) => allowed.test(target));
-      if (layerOf(target) === layer) return false;
-      const allowed = [...layer.imports, ...own, ...(typeOnly ? (layer.types ?? []) : [])];
-      return !allowed.some((pattern) => pattern.test(target));
+      if (isRelative && layerOf(target) === layer) return false;
+      const ofLayer = isRelative ? layer.imports : (layer.packages ?? []);
+      const types = typeOnly ? (layer.types ?? []) : [];
+      return ![...ofLayer, ...types, ...own].some((pattern) => pattern.test(target));
     })
     .map(({ target }) => `${file.path} (${layer.name}) imports ${target}`);
 }
@@ -142,8 +131,6 @@ await t.test('no layer reaches itself through another one, types left out', asyn
       const to = isRelative ? layerOf(target)?.name : undefined;
       // lib/index.ts is the public entry, above all layers.
       if (to === undefined || to === from || typeOnly || file.path === 'lib/index.ts') continue;
-      // The blocking stub is a part of alpha with a right of its own.
-      if (from.startsWith('lib/alpha') && to.startsWith('lib/alpha')) continue;
       if (!edges.has(from)) edges.set(from, new Set());
       edges.get(from)!.add(to);
     }
@@ -170,13 +157,16 @@ await t.test('node:http2 is used in test/ and bench/ only', async (t) => {
   );
 });
 
-await t.test('no default exports; enums, namespaces and the like are off in the compiler', async (t) => {
-  for (const file of sources) {
-    const isDefault = /^export default\b|^export \{[^}]*\bas default\b/m;
-    t.notOk(isDefault.test(withoutComments(file.text)), file.path);
-  }
-  t.match(readProjectFile('tsconfig.json'), /"erasableSyntaxOnly": true/);
-});
+await t.test(
+  'no default exports; enums, namespaces and the like are off in the compiler',
+  async (t) => {
+    for (const file of sources) {
+      const isDefault = /^export default\b|^export \{[^}]*\bas default\b/m;
+      t.notOk(isDefault.test(withoutComments(file.text)), file.path);
+    }
+    t.match(readProjectFile('tsconfig.json'), /"erasableSyntaxOnly": true/);
+  },
+);
 
 await t.test(`no file is longer than ${MAX_LINES} lines, tables of data excepted`, async (t) => {
   const long = sources

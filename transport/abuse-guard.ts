@@ -3,6 +3,7 @@
  * Allocates nothing per frame. Ids are those of limits.ts.
  */
 
+import { MESSAGE_PREFIX_OCTETS } from '../framing/message/message-framer.ts';
 import type { Limits } from './limits.ts';
 
 /** A verdict: null, or the stable token of the budget that is spent. */
@@ -123,14 +124,19 @@ export class AbuseGuard {
         ? 'too_many_empty_data'
         : null;
     }
-    if (octets < this.#limits.smallDataOctets) {
+    // A whole message has at least its prefix: what is smaller is a fragment that no honest sender cuts so small time and again.
+    if (octets < MESSAGE_PREFIX_OCTETS) {
       this.#smallDataBudget -= this.#limits.smallDataOctets - octets;
-      if (this.#smallDataBudget < 0) return 'too_much_small_data';
     }
     return null;
   }
 
-  /** L14: the application consumed `octets`: honest small messages earn their overhead back. */
+  /** L14: judged after the read's events were handled, when what the application wanted has earned its overhead back. */
+  onReadEnd(): Verdict {
+    return this.#smallDataBudget < 0 ? 'too_much_small_data' : null;
+  }
+
+  /** L14: the application consumed `octets`, or waits for the message they belong to. */
   onConsumed(octets: number): void {
     // A message of n octets may have come in frames as small as one octet; what is consumed is no longer held.
     this.#smallDataBudget = Math.min(

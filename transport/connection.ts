@@ -47,6 +47,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   readonly #duplex: ByteDuplex;
   readonly #role: ConnectionRole;
   readonly #observer: TransportObserver | null;
+  readonly #decoder: HpackDecoder;
   readonly #reader: FrameReader;
   readonly #nextTurn: (run: () => void) => void;
   #framesThisTurn = 0;
@@ -73,6 +74,12 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.#role = role;
     this.#observer = options.observer ?? null;
     this.#nextTurn = options.nextTurn ?? defaultNextTurn;
+    this.#decoder = new HpackDecoder({
+      maxTableOctets: limits.decoderTableOctets,
+      maxHeaderListOctets: limits.maxHeaderListOctets,
+      maxHeaderFields: limits.maxHeaderFields,
+      maxTableSizeUpdates: limits.maxTableSizeUpdates,
+    });
     this.#reader = new FrameReader(
       {
         role: role.isClient ? 'client' : 'server',
@@ -82,12 +89,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
         maxHeaderBlockOctets: limits.maxHeaderBlockOctets,
         maxGoAwayDebugOctets: limits.maxGoAwayDebugOctets,
       },
-      new HpackDecoder({
-        maxTableOctets: limits.decoderTableOctets,
-        maxHeaderListOctets: limits.maxHeaderListOctets,
-        maxHeaderFields: limits.maxHeaderFields,
-        maxTableSizeUpdates: limits.maxTableSizeUpdates,
-      }),
+      this.#decoder,
     );
   }
 
@@ -114,6 +116,11 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
 
   setKeepsProcessAlive(alive: boolean): void {
     this.#duplex.setKeepsProcessAlive(alive);
+  }
+
+  /** The peer acknowledged our SETTINGS: from now on its encoder must keep within our table (RFC 7541 §4.2). */
+  onSettingsAcknowledged(): void {
+    this.#decoder.setMaxTableOctets(this.limits.decoderTableOctets);
   }
 
   /** A stream got its id. Called by the roles. */
@@ -159,6 +166,8 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
       this.#bookTurn();
     }
     this.#runReadEnd();
+    const verdict = this.guard.onReadEnd();
+    if (verdict !== null) this.fail(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, verdict));
     this.output.inRead = false;
     this.timers.onHeaderBlock(this.#reader.inHeaderBlock);
     this.output.flush();

@@ -307,7 +307,8 @@ export class FrameReceiver implements FrameHandler {
   onSettingsEnd(ack: boolean): void {
     this.#connection.countFrame();
     if (ack) {
-      if (!this.#connection.timers.onSettingsAck()) this.#connection.glitch();
+      if (this.#connection.timers.onSettingsAck()) this.#connection.onSettingsAcknowledged();
+      else this.#connection.glitch();
       return;
     }
     this.#connection.enforce(this.#connection.guard.onSettings(this.#connection.nowMs));

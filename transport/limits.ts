@@ -54,7 +54,11 @@ export interface Limits {
   /** L13: empty DATA without END_STREAM, in a row per stream and in all per connection. Beyond: GOAWAY ENHANCE_YOUR_CALM. */
   readonly maxEmptyDataInARow: number;
   readonly maxEmptyData: number;
-  /** L14: overhead budget of DATA smaller than `smallDataOctets`, refilled when the application consumes. Beyond: GOAWAY ENHANCE_YOUR_CALM. */
+  /**
+   * L14: overhead budget for unread DATA fragments smaller than a message prefix, each charged `smallDataOctets` less its size; refilled
+   * when the application consumes or waits for the message. Whole tiny messages are free: they are coalesced, so a slow reader is no
+   * offence. Beyond: GOAWAY ENHANCE_YOUR_CALM.
+   */
   readonly smallDataBudgetOctets: number;
   readonly smallDataOctets: number;
   /** L15: WINDOW_UPDATE allowance: base + 2 (streams + 10 x DATA frames sent). Beyond: one glitch each. */
@@ -89,7 +93,7 @@ export interface Limits {
   readonly framesPerTurn: number;
   readonly turnTimeMs: number;
   readonly newStreamsPerTurnFactor: number;
-  /** L24: outgoing grpc-message before percent-encoding. Beyond: cut at a character border. */
+  /** L24: outgoing grpc-message as it stands on the wire, percent-encoded. Beyond: cut at a character border. */
   readonly maxStatusMessageOctets: number;
   /** L25: retries (gRFC A6): attempts, buffer per call and per channel. Beyond: the call commits. */
   readonly maxRetryAttempts: number;

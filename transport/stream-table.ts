@@ -5,9 +5,16 @@
 import type { Http2Stream } from './stream.ts';
 import { CloseCause } from './stream-state.ts';
 
-/** Streams by id. */
+/** Slots of a table at its first stream. */
+const FIRST_CAPACITY = 16;
+
+/**
+ * Streams by id, in an open-addressed table: ids ascend by two, so that streams open at the same time rarely meet. A Map would do the same
+ * work, but each time V8 renews its table the old one keeps all streams of that moment reachable, and scavenges free next to nothing.
+ */
 export class StreamTable {
-  readonly #streams = new Map<number, Http2Stream>();
+  #slots: (Http2Stream | null)[] = [];
+  #size = 0;
   readonly #maxRemembered: number;
   readonly #rememberedMs: number;
   // A ring, made at the first close so that a new connection holds none. Typed arrays: closing a stream allocates nothing.
@@ -22,25 +29,79 @@ export class StreamTable {
   }
 
   get size(): number {
-    return this.#streams.size;
+    return this.#size;
   }
 
   get(streamId: number): Http2Stream | undefined {
-    return this.#streams.get(streamId);
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    if (mask < 0) return undefined;
+    for (let index = (streamId >>> 1) & mask; ; index = (index + 1) & mask) {
+      const stream = slots[index];
+      if (stream === null || stream === undefined) return undefined;
+      if (stream.id === streamId) return stream;
+    }
   }
 
+  /** Adds a stream whose id is not in the table. */
   add(stream: Http2Stream): void {
-    this.#streams.set(stream.id, stream);
+    // At most half full, so that a search always ends at an empty slot.
+    if (this.#size * 2 >= this.#slots.length) this.#resize(this.#slots.length * 2);
+    this.#place(stream);
+    this.#size += 1;
   }
 
-  /** All live streams; the callback may remove the one it is given. */
+  /** All live streams; the callback may remove any stream. */
   forEach(visit: (stream: Http2Stream) => void): void {
-    this.#streams.forEach(visit);
+    // Removing moves streams between slots, so the visit walks a copy; this is no hot path.
+    for (const stream of [...this.#slots]) {
+      if (stream !== null && this.get(stream.id) === stream) visit(stream);
+    }
+  }
+
+  #place(stream: Http2Stream): void {
+    const mask = this.#slots.length - 1;
+    let index = (stream.id >>> 1) & mask;
+    while (this.#slots[index] !== null) index = (index + 1) & mask;
+    this.#slots[index] = stream;
+  }
+
+  #resize(capacity: number): void {
+    const streams = this.#slots;
+    this.#slots = new Array<Http2Stream | null>(Math.max(FIRST_CAPACITY, capacity)).fill(null);
+    for (const stream of streams) if (stream !== null) this.#place(stream);
+  }
+
+  #delete(streamId: number): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    if (mask < 0) return;
+    let hole = (streamId >>> 1) & mask;
+    for (;;) {
+      const stream = slots[hole];
+      if (stream === null || stream === undefined) return;
+      if (stream.id === streamId) break;
+      hole = (hole + 1) & mask;
+    }
+    // Closes the hole: a stream further on moves back when the search for it would pass here.
+    for (let index = (hole + 1) & mask; ; index = (index + 1) & mask) {
+      const stream = slots[index];
+      if (stream === null || stream === undefined) break;
+      const home = (stream.id >>> 1) & mask;
+      if (((index - home) & mask) >= ((index - hole) & mask)) {
+        slots[hole] = stream;
+        hole = index;
+      }
+    }
+    slots[hole] = null;
+    this.#size -= 1;
+    // A burst must not be paid for ever after.
+    if (this.#size === 0 && slots.length > 4 * FIRST_CAPACITY) this.#slots = [];
   }
 
   /** Takes a stream out, if it is in, and remembers why it ended. `nowMs` is the connection's clock reading. */
   remove(streamId: number, cause: CloseCause, nowMs: number): void {
-    this.#streams.delete(streamId);
+    this.#delete(streamId);
     if (this.#maxRemembered === 0) return;
     if (this.#ids === null || this.#causes === null || this.#times === null) {
       this.#ids = new Float64Array(this.#maxRemembered);

@@ -195,6 +195,7 @@ export class Http2Stream implements TransportStream {
     const held = this.unread - this.unreadExempt;
     if (held > 0) {
       this.unreadExempt += held;
+      this.connection.guard.onConsumed(held);
       this.connection.receiver.releaseUnread(held);
     }
     const increment = this.receiveWindow.expect(octets);

@@ -11,6 +11,7 @@ const frameHeaderOctets = 9;
 const prefixOctets = 5;
 const maxFrameOctets = 16_384;
 const initialOutputOctets = 131_072;
+const initialStreams = 128;
 
 /** Who gets the messages of one stream. The octets are valid during the call. */
 export interface FramedStream {
@@ -20,13 +21,15 @@ export interface FramedStream {
 
 /** What of a stream has arrived so far. */
 class Arriving {
+  readonly id: number;
   readonly stream: FramedStream;
   prefixHave: number;
   messageOctets: number;
   messageHave: number;
   message: Buffer | null;
 
-  constructor(stream: FramedStream) {
+  constructor(id: number, stream: FramedStream) {
+    this.id = id;
     this.stream = stream;
     this.prefixHave = 0;
     this.messageOctets = 0;
@@ -35,30 +38,45 @@ class Arriving {
   }
 }
 
-/** Streams by id. */
-class StreamMap {
-  readonly #byId: Map<number, Arriving>;
+/**
+ * Streams by id. Ids ascend by two, so a ring finds them without hashing. Not a Map: one that is filled and emptied all the time leaves
+ * superseded tables behind, each pointing to its successor, and through them short-lived streams reach the old generation.
+ */
+class StreamRing {
+  #slots: (Arriving | null)[];
+  #mask: number;
 
   constructor() {
-    this.#byId = new Map();
+    this.#slots = new Array<Arriving | null>(initialStreams).fill(null);
+    this.#mask = initialStreams - 1;
   }
 
   get(id: number): Arriving | undefined {
-    return this.#byId.get(id);
+    const found = this.#slots[(id >>> 1) & this.#mask];
+    return found?.id === id ? found : undefined;
   }
 
   set(id: number, stream: FramedStream): void {
-    this.#byId.set(id, new Arriving(stream));
+    while (this.#slots[(id >>> 1) & this.#mask] !== null) this.#grow();
+    this.#slots[(id >>> 1) & this.#mask] = new Arriving(id, stream);
   }
 
   delete(id: number): void {
-    this.#byId.delete(id);
+    if (this.get(id) !== undefined) this.#slots[(id >>> 1) & this.#mask] = null;
+  }
+
+  /** Streams that share no slot now share none in a ring of twice the size. */
+  #grow(): void {
+    const old = this.#slots;
+    this.#slots = new Array<Arriving | null>(old.length * 2).fill(null);
+    this.#mask = this.#slots.length - 1;
+    for (const each of old) if (each !== null) this.#slots[(each.id >>> 1) & this.#mask] = each;
   }
 }
 
 /** One end of a connection. A server gives `accept`, called with the header block of each new stream. */
 export class FrameSocket {
-  readonly streams: StreamMap;
+  readonly streams: StreamRing;
   readonly onOctets: (chunk: Uint8Array, length: number) => void;
   readonly #socket: Socket;
   readonly #accept: ((streamId: number, block: Uint8Array) => FramedStream) | null;
@@ -77,7 +95,7 @@ export class FrameSocket {
     socket: Socket,
     accept: ((streamId: number, block: Uint8Array) => FramedStream) | null,
   ) {
-    this.streams = new StreamMap();
+    this.streams = new StreamRing();
     this.#socket = socket;
     this.#accept = accept;
     this.#header = new Uint8Array(frameHeaderOctets);

@@ -1,6 +1,6 @@
 /** @grpc/grpc-js, used as its documentation shows: a generic client constructor, callbacks and streams, a deadline on each call. */
 
-import { requirePeer } from '../project.ts';
+import { peerVersions, requirePeer } from '../project.ts';
 import {
   type BenchClient,
   type BenchServer,
@@ -11,9 +11,8 @@ import {
   serverName,
   serviceName,
 } from '../worker/bench-arm.ts';
+import { grpcJsDefinition } from '../worker/grpc-js-definition.ts';
 import {
-  type Codec,
-  codecs,
   type DownloadRequest,
   type Message,
   patternedBody,
@@ -61,14 +60,6 @@ interface Writable<T> {
   once(event: 'drain', listener: () => void): void;
 }
 
-const methods = {
-  Nothing: method('Nothing', codecs.empty, codecs.empty, false, false),
-  Echo: method('Echo', codecs.message, codecs.message, false, false),
-  Download: method('Download', codecs.downloadRequest, codecs.message, false, true),
-  Upload: method('Upload', codecs.message, codecs.uploadSummary, true, false),
-  PingPong: method('PingPong', codecs.message, codecs.message, true, true),
-};
-
 const options = {
   'grpc.max_receive_message_length': maxMessageOctets,
   'grpc.max_send_message_length': maxMessageOctets,
@@ -77,7 +68,7 @@ const options = {
 export async function startServer({ tls }: ServerSettings): Promise<BenchServer> {
   const grpc = requirePeer('@grpc/grpc-js') as GrpcJs;
   const server = new grpc.Server(options);
-  server.addService(methods, handlers);
+  server.addService(grpcJsDefinition, handlers);
   const credentials =
     tls === null
       ? grpc.ServerCredentials.createInsecure()
@@ -89,13 +80,13 @@ export async function startServer({ tls }: ServerSettings): Promise<BenchServer>
       error === null ? resolve(bound) : reject(error),
     );
   });
-  return { port, versions: versions() };
+  return { port, versions: peerVersions('@grpc/grpc-js') };
 }
 
 export async function startClient(settings: ClientSettings): Promise<BenchClient> {
   const { load } = settings;
   const grpc = requirePeer('@grpc/grpc-js') as GrpcJs;
-  const Client = grpc.makeGenericClientConstructor(methods, serviceName);
+  const Client = grpc.makeGenericClientConstructor(grpcJsDefinition, serviceName);
   const open = async (): Promise<GrpcClient> => {
     const credentials =
       settings.tls === null
@@ -129,7 +120,7 @@ export async function startClient(settings: ClientSettings): Promise<BenchClient
   };
   const held: unknown[] = [];
   return {
-    versions: versions(),
+    versions: peerVersions('@grpc/grpc-js'),
     run: (meter) =>
       runSlots(meter, load, {
         unary: (slot, connection) => unary(slot, clients[connection]!, call),
@@ -328,29 +319,6 @@ const handlers = {
   },
 };
 
-function method<Q, R>(
-  name: string,
-  request: Codec<Q>,
-  response: Codec<R>,
-  requestStream: boolean,
-  responseStream: boolean,
-): object {
-  return {
-    path: `/${serviceName}/${name}`,
-    requestStream,
-    responseStream,
-    requestSerialize: request.encode,
-    requestDeserialize: request.decode,
-    responseSerialize: response.encode,
-    responseDeserialize: response.decode,
-  };
-}
-
 function deadline(): number {
   return Date.now() + callTimeoutMs;
-}
-
-function versions(): Record<string, string> {
-  const manifest = requirePeer('@grpc/grpc-js/package.json') as { version: string };
-  return { '@grpc/grpc-js': manifest.version };
 }

@@ -8,6 +8,8 @@ const modules: Readonly<Record<string, () => Promise<ArmModule>>> = {
   'framed-codec': async () => (await import('../arms/framed-echo.ts')).withCodec,
   purewire: () => import('../arms/purewire.ts'),
   'grpc-js': () => import('../arms/grpc-js.ts'),
+  'nice-grpc': () => import('../arms/nice-grpc.ts'),
+  'connect-node': () => import('../arms/connect-node.ts'),
   'node-http2': () => import('../arms/node-http2.ts'),
 };
 

@@ -15,6 +15,8 @@ import { Meter } from './meter.ts';
 import { startProfile, stopProfile } from './profile.ts';
 import { currentUsage, usageBetween } from './usage.ts';
 
+const maxErrorLines = 6;
+
 let client: BenchClient | null = null;
 let latency = false;
 
@@ -76,7 +78,8 @@ async function answer(request: WorkerRequest): Promise<void> {
     response = { id: request.id, result: await handler(request.params) };
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    response = { id: request.id, error: text };
+    const lines = text.split('\n').slice(0, maxErrorLines).join('\n');
+    response = { id: request.id, error: lines };
   }
   process.stdout.write(`${JSON.stringify(response)}\n`);
 }

@@ -69,6 +69,12 @@ function selfTimes(profile: Profiler.Profile): Map<string, number> {
     selfByPlace.set(where, (selfByPlace.get(where) ?? 0) + (deltas[i] ?? 0));
   }
   selfByPlace.delete('(idle)');
+  // The profiler was started from within the inspector's dispatch, and takes everything outside JavaScript for a part of it.
+  const outside = selfByPlace.get('dispatch');
+  if (outside !== undefined) {
+    selfByPlace.delete('dispatch');
+    selfByPlace.set('(system calls and waiting)', outside);
+  }
   return selfByPlace;
 }
 

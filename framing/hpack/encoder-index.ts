@@ -22,7 +22,7 @@ const MAX_REMEMBERED_NAME_OCTETS = 128;
 /** Fields larger than this part of the table would empty most of it for one value. */
 const LARGEST_FIELD = 0.75;
 
-/** A name that is not in the static table goes in once with a value of one call, to be referred to later, if the field is no larger than this part. */
+/** A value of one call goes in once, for the sake of a name that has no static index, if the field is no larger than this part. */
 const LARGEST_NAME_CARRIER = 1 / 16;
 
 const NO_STATIC_NAME: StaticName = { index: 0, values: new Map() };

@@ -252,15 +252,14 @@ export class HpackDecoder {
     const limits = this.#limits;
     this.#listOctets += octets + HEADER_FIELD_OVERHEAD_OCTETS;
     this.#listFields++;
-    if (this.#complete) {
-      if (
-        this.#listOctets <= limits.maxHeaderListOctets &&
-        this.#listFields <= limits.maxHeaderFields
-      ) {
-        return true;
-      }
-      this.#complete = false;
+    // Neither count ever falls, so nothing is stored any more behind the first field that is too many.
+    if (
+      this.#listOctets <= limits.maxHeaderListOctets &&
+      this.#listFields <= limits.maxHeaderFields
+    ) {
+      return true;
     }
+    this.#complete = false;
     if (this.#listOctets > limits.maxHeaderListOctets * LARGEST_LIST_FACTOR) {
       throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, 'hpack.header-list-too-large');
     }

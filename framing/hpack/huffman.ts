@@ -23,6 +23,11 @@ const LOOKUP_MASK = (1 << LOOKUP_BITS) - 1;
  */
 const LOOKUP: Int32Array = buildLookup();
 
+/** By symbol: the code above its length in bits (0-4), so that one load gets both; 0 for codes of more than 24 bits. */
+const PACKED_CODES: Int32Array = Int32Array.from(CODES, (code, symbol) =>
+  CODE_BITS[symbol]! <= 24 ? (code << 5) | CODE_BITS[symbol]! : 0,
+);
+
 function buildLookup(): Int32Array {
   const lookup = new Int32Array(1 << LOOKUP_BITS);
   for (let window = 0; window <= LOOKUP_MASK; window++) {
@@ -65,23 +70,23 @@ export function huffmanEncode(text: string, target: Uint8Array, offset: number):
   let pendingBits = 0;
   for (let i = 0; i < text.length; i++) {
     const symbol = text.charCodeAt(i);
-    const code = CODES[symbol]!;
-    let bits = CODE_BITS[symbol]!;
-    if (bits > 24) {
-      // Up to 7 bits wait, so longer codes go in two parts to stay within 32 bits.
-      bits -= 16;
-      pending = (pending << bits) | (code >>> 16);
+    const packed = PACKED_CODES[symbol]!;
+    if (packed !== 0) {
+      const bits = packed & 0x1f;
+      pending = (pending << bits) | (packed >>> 5);
       pendingBits += bits;
+    } else {
+      // Up to 7 bits wait, so a code of more than 24 bits goes in two parts to stay within 32.
+      const highBits = CODE_BITS[symbol]! - 16;
+      pending = (pending << highBits) | (CODES[symbol]! >>> 16);
+      pendingBits += highBits;
       while (pendingBits >= 8) {
         pendingBits -= 8;
         target[position++] = pending >>> pendingBits;
       }
-      bits = 16;
-      pending = (pending << 16) | (code & 0xffff);
-    } else {
-      pending = (pending << bits) | code;
+      pending = (pending << 16) | (CODES[symbol]! & 0xffff);
+      pendingBits += 16;
     }
-    pendingBits += bits;
     while (pendingBits >= 8) {
       pendingBits -= 8;
       target[position++] = pending >>> pendingBits;

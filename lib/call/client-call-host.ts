@@ -7,11 +7,12 @@ import type { ClientTransport } from '../../transport/stream-listener.ts';
 import type { MethodDescriptor } from '../method.ts';
 import type { ResponseReader } from '../protocol/response-headers.ts';
 import type { CallOptions, CallStatus } from './call.ts';
+import type { ListedCall } from './call-list.ts';
 import type { ReadyQueue } from './ready-queue.ts';
 import type { RetryBuffer } from './retry-buffer.ts';
 
 /** A started call as the channel sees it. While it waits, the channel answers with exactly one of the two methods. */
-export interface PendingCall {
+export interface PendingCall extends ListedCall {
   readonly method: MethodDescriptor;
   readonly options: CallOptions;
   /** A transport was found; the call opens its stream at once, inside this method. Runs no user code. */

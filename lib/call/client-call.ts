@@ -30,6 +30,7 @@ import {
 import { Status } from '../status.ts';
 import type { CallOptions, CallStatus, ClientCall, ClientCallListener } from './call.ts';
 import { closureStatus, expiredMessage, messageOf, overLimitMessage } from './call-fault.ts';
+import type { ListedCall } from './call-list.ts';
 import type { ClientCallHost, PendingCall } from './client-call-host.ts';
 import { ForeignResponse } from './foreign-response.ts';
 import { MessageQueue } from './message-queue.ts';
@@ -42,6 +43,9 @@ const MESSAGES_PER_RUN = 32;
 /** One call. Created by the channel's `createCall`. */
 export class ClientCallImpl implements ClientCall, ClientStreamListener, PendingCall, ReadyEntry {
   inReadyQueue: boolean;
+  listed: boolean;
+  previousListed: ListedCall | null;
+  nextListed: ListedCall | null;
   peer: PeerInfo | null;
   readonly method: MethodDescriptor;
   readonly options: CallOptions;
@@ -78,6 +82,9 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
 
   constructor(method: MethodDescriptor, options: CallOptions, host: ClientCallHost) {
     this.inReadyQueue = false;
+    this.listed = false;
+    this.previousListed = null;
+    this.nextListed = null;
     this.peer = null;
     this.method = method;
     this.options = options;

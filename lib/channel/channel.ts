@@ -9,6 +9,7 @@ import type { Limits } from '../../transport/limits.ts';
 import type { ClientTransport } from '../../transport/stream-listener.ts';
 import { systemClock } from '../../transport/system-clock.ts';
 import type { CallFactory, CallOptions, CallStatus, ClientCall } from '../call/call.ts';
+import { CallList } from '../call/call-list.ts';
 import { ClientCallImpl } from '../call/client-call.ts';
 import type { ClientCallHost, PendingCall } from '../call/client-call-host.ts';
 import { ReadyQueue } from '../call/ready-queue.ts';
@@ -48,7 +49,7 @@ export class Channel implements CallFactory, ClientCallHost {
   readonly #hold: ProcessHold;
   #picker: Picker;
   /** Started calls whose status is not delivered. */
-  readonly #calls: Set<PendingCall>;
+  readonly #calls: CallList<PendingCall>;
   /** Those of them that wait for a transport, oldest first (L31). */
   readonly #waiting: Set<PendingCall>;
   #closing: boolean;
@@ -92,7 +93,7 @@ export class Channel implements CallFactory, ClientCallHost {
     );
     this.#hold = new ProcessHold(this.clock);
     this.#picker = new FixedPicker(WAIT);
-    this.#calls = new Set();
+    this.#calls = new CallList();
     this.#waiting = new Set();
     this.#closing = false;
     this.#resolveClosed = (): void => {};
@@ -141,7 +142,7 @@ export class Channel implements CallFactory, ClientCallHost {
   /** As `close`, but calls in flight end at once with CANCELLED. */
   closeNow(): Promise<void> {
     this.#closing = true;
-    for (const call of [...this.#calls]) {
+    for (const call of this.#calls.toArray()) {
       // Only createCall makes calls for this host.
       (call as ClientCallImpl).cancel('the channel was closed');
     }
@@ -157,7 +158,7 @@ export class Channel implements CallFactory, ClientCallHost {
   }
 
   pick(call: PendingCall): ClientTransport | null {
-    if (this.#closing && !this.#calls.has(call)) {
+    if (this.#closing && !call.listed) {
       this.#calls.add(call);
       call.onPickFailed(unavailable('the channel is closed', undefined));
       return null;
@@ -216,7 +217,7 @@ export class Channel implements CallFactory, ClientCallHost {
   #pickForWaiting(): void {
     if (this.#waiting.size === 0) return;
     const picker = this.#picker;
-    for (const call of [...this.#waiting]) {
+    for (const call of Array.from(this.#waiting)) {
       // A call's attempt may fail at once and change the picker: the rest belongs to the round of the new one.
       if (this.#picker !== picker) break;
       const { transport, failure, drop } = picker.pick(call);

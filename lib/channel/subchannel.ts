@@ -42,6 +42,9 @@ export interface SubchannelOptions {
 /** Connections lost one after the other, each without having served a call, before the backoff holds for them too. */
 const MAX_FRUITLESS_CONNECTIONS = 3;
 
+/** What ClientConnection says after GOAWAY(ENHANCE_YOUR_CALM) with that debug data. */
+const TOO_MANY_PINGS = /^GOAWAY received: (?:ENHANCE_YOUR_CALM|error code 11), "too_many_pings"/;
+
 /** One address of a channel. */
 export class Subchannel {
   readonly #options: SubchannelOptions;
@@ -131,13 +134,13 @@ export class Subchannel {
     this.#backoffTimer = null;
     this.#current = null;
     this.#state = ConnectivityState.SHUTDOWN;
-    for (const connection of [...this.#connections]) connection.drain();
+    for (const connection of this.#connections) connection.drain();
   }
 
   /** As `shutdown`, and closes the connections at once. */
   shutdownNow(reason: string): void {
     this.shutdown();
-    for (const connection of [...this.#connections]) {
+    for (const connection of this.#connections) {
       connection.close(ErrorCode.NO_ERROR, reason);
     }
   }
@@ -169,19 +172,16 @@ export class Subchannel {
   }
 
   #onDraining(connection: ClientConnection, reason: string): void {
+    if (TOO_MANY_PINGS.test(reason)) {
+      // gRFC A8: the server finds our keepalive too frequent; the connections to come are calmer.
+      this.#limits = { ...this.#limits, keepaliveTimeMs: this.#limits.keepaliveTimeMs * 2 };
+    }
     if (connection !== this.#current) return;
     this.#leave(new Error(reason));
   }
 
   #onClosed(connection: ClientConnection, reason: ConnectionCloseReason): void {
     this.#connections.delete(connection);
-    if (
-      reason.errorCode === ErrorCode.ENHANCE_YOUR_CALM &&
-      reason.message.includes('too_many_pings')
-    ) {
-      // gRFC A8: the server finds our keepalive too frequent; the connections to come are calmer.
-      this.#limits = { ...this.#limits, keepaliveTimeMs: this.#limits.keepaliveTimeMs * 2 };
-    }
     if (connection === this.#current) {
       this.#leave(
         new Error(`connection to ${this.#options.connector.address} lost: ${reason.message}`, {

@@ -31,13 +31,10 @@ export function parseTarget(target: string): Target {
   if (typeof target !== 'string' || target === '') {
     throw new TypeError(`the target must be a non-empty string: ${FORMS}`);
   }
-  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s.exec(target);
-  // `localhost:50051` looks like a scheme too, as `10.0.0.1` cannot.
-  const [, name, rest] = scheme ?? [];
-  if (name === undefined || rest === undefined || /^\d+$/.test(rest)) {
-    return hostTarget(target, target);
-  }
+  const [, name = '', rest = ''] = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s.exec(target) ?? [];
   switch (name.toLowerCase()) {
+    case '':
+      return hostTarget(target, target);
     case 'dns':
       return hostTarget(target, withoutDnsServer(target, rest));
     case 'ipv4':
@@ -52,8 +49,8 @@ export function parseTarget(target: string): Target {
         `the target ${quote(target)} is a URL; give host and port alone, and TLS through credentials`,
       );
     default:
-      // An IPv6 address may begin like a scheme: `fe80::1`.
-      if (isIpv6(target)) return hostTarget(target, target);
+      // A host and an IPv6 address may begin like a scheme: `localhost:50051`, `fe80::1`.
+      if (/^[^:/]*$/.test(rest) || isIpv6(target)) return hostTarget(target, target);
       throw new TypeError(`the target ${quote(target)} has an unknown scheme: ${FORMS}`);
   }
 }
@@ -66,7 +63,8 @@ export function targetOf(host: string, port: number): Target {
   if (typeof host !== 'string' || host === '') {
     throw new TypeError('host must be a non-empty string: a host name or an IP address');
   }
-  const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
+  const inner = /^\[(.*)\]$/s.exec(host)?.[1] ?? '';
+  const bare = isIpv6(inner) ? inner : host;
   assertHost(host, bare);
   assertPort(host, port);
   const text = `${bracketed(bare)}:${port}`;
@@ -168,9 +166,22 @@ function isIpv4(text: string): boolean {
   );
 }
 
-/** The shape of an IPv6 address, zone included; whether it is one in full the socket finds out. */
+/** An IPv6 address (RFC 4291 §2.2), with a zone or without. */
 function isIpv6(text: string): boolean {
-  return /^(?=.*:.*:)[0-9A-Fa-f:]+(\d{1,3}(\.\d{1,3}){3})?(%[A-Za-z0-9._~-]+)?$/.test(text);
+  const [address = '', zone] = text.split('%', 2);
+  if (zone !== undefined && !/^[A-Za-z0-9._~-]+$/.test(zone)) return false;
+  const halves = address.split('::');
+  if (halves.length > 2) return false;
+  const groups = halves.flatMap((half) => (half === '' ? [] : half.split(':')));
+  const last = groups.at(-1) ?? '';
+  const endsInIpv4 = last.includes('.');
+  if (endsInIpv4 && !isIpv4(last)) return false;
+  const plain = endsInIpv4 ? groups.slice(0, -1) : groups;
+  const count = groups.length + (endsInIpv4 ? 1 : 0);
+  return (
+    plain.every((group) => /^[0-9A-Fa-f]{1,4}$/.test(group)) &&
+    (halves.length === 2 ? count <= 7 : count === 8)
+  );
 }
 
 function bracketed(host: string): string {

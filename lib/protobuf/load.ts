@@ -96,6 +96,11 @@ function unreadable(path: string, cause: unknown): ProtoError {
 }
 
 function* loadSource(source: ProtoFileSource | ProtoTextSource, options: LoadOptions): Loading {
+  const { includeDirs } = options;
+  const isList = Array.isArray(includeDirs) && includeDirs.every((dir) => typeof dir === 'string');
+  if (includeDirs !== undefined && !isList) {
+    throw new TypeError('includeDirs must be an array of paths of folders');
+  }
   if ('text' in source) {
     const { text, filename } = source;
     if (typeof text !== 'string') {

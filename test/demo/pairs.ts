@@ -147,7 +147,9 @@ function grpcJsServerCredentials(certificates: Certificates | null): ServerCrede
   if (certificates === null) return ServerCredentials.createInsecure();
   const privateKey = Buffer.from(certificates.privateKey);
   const chain = Buffer.from(certificates.certificateChain);
-  return ServerCredentials.createSsl(null, [{ private_key: privateKey, cert_chain: chain }]);
+  // Roots are named although no client certificate is asked for: otherwise GRPC_DEFAULT_SSL_ROOTS_FILE_PATH is read, and Deno sends
+  // all that is in it along with the server's certificate.
+  return ServerCredentials.createSsl(chain, [{ private_key: privateKey, cert_chain: chain }]);
 }
 
 function transportOf(certificates: Certificates | null): 'TCP' | 'TLS' {

@@ -109,6 +109,20 @@ await t.test('§4.2 after lowering and raising, the smallest size comes first', 
   t.strictSame(decodeBlock(fresh(), octets(sizeUpdate(100), sizeUpdate(4096), GET)), GET_LIST);
 });
 
+await t.test(
+  '§4.2 the smallest of two settings counts although the second is larger',
+  async (t) => {
+    const decoder = new HpackDecoder(HPACK_LIMITS);
+    decoder.setMaxTableOctets(100);
+    decoder.setMaxTableOctets(200);
+    expectCompressionError(
+      t,
+      () => decodeBlock(decoder, octets(sizeUpdate(200), GET)),
+      'hpack.size-update-missing',
+    );
+  },
+);
+
 await t.test('§4.2 size updates stand at the start of a block only', async (t) => {
   for (const [what, block] of [
     ['after an indexed field', octets(GET, sizeUpdate(0))],

@@ -158,6 +158,29 @@ await t.test(
   },
 );
 
+await t.test(
+  'L5: a string beyond four times the limit is refused by its length, unread',
+  async (t) => {
+    for (const huffman of [false, true]) {
+      const block = literal(WITHOUT_INDEXING, 'a', '\n'.repeat(3000), huffman);
+      let reads = 0;
+      const counted = new Proxy(block, {
+        get: (chunk, key) => {
+          reads++;
+          return chunk[Number(key)];
+        },
+      });
+      expectConnectionError(
+        t,
+        () => decoderWith({ maxHeaderListOctets: 200 }).decode(counted, 0, block.length),
+        ErrorCode.ENHANCE_YOUR_CALM,
+        'hpack.header-list-too-large',
+      );
+      t.ok(reads < 20, `${reads} reads`);
+    }
+  },
+);
+
 await t.test('L6: as many fields as allowed are whole, one more is cut', async (t) => {
   const decoder = new HpackDecoder(HPACK_LIMITS);
   t.equal(decodeBlock(decoder, repeat(GET, 128)).length, 256);

@@ -201,19 +201,20 @@ await t.test('toObject and unchecked hold for requests and responses', async (t)
 /** Compiled, never run: each line is a compile error if the types are wrong. */
 export function types(stub: Stub<InvocationDescriptions<MathMethods>>): unknown[] {
   const methods: InvocationMethods = math.invocationDescriptions();
-  const services: ServiceMethods = math.serviceDescriptions(new MathServer());
+  const behaviors: Behaviors<MathMethods> = new MathServer();
+  const services: ServiceMethods = math.serviceDescriptions(behaviors);
   const square: Promise<Num> = stub.Square({ value: 1 }, 5);
   const sum: Future<Num> = stub.Sum.async([{ value: 1 }], 5);
   const count: CancellableIterator<Num> = stub.Count({ value: 1 }, 5);
   const echo: CancellableIterator<Num> = stub.Echo([{ value: 1 }], 5);
   // @ts-expect-error a field of a wrong type
-  stub.Square({ value: 'one' }, 5);
+  void stub.Square({ value: 'one' }, 5);
   // @ts-expect-error an RPC that does not exist
   stub.Cube({ value: 1 }, 5);
   // @ts-expect-error a behaviour is missing
   math.serviceDescriptions({ Square: () => ({ value: 1 }) });
   // @ts-expect-error a response of a wrong type
-  math.serviceDescriptions({ ...new MathServer(), Square: () => ({ value: 'one' }) });
+  math.serviceDescriptions({ ...behaviors, Square: () => ({ value: 'one' }) });
   const untyped = loadService({ text: TEXT }, 'm.Math');
   const anyMethods: InvocationMethods = untyped.invocationDescriptions();
   const anyServices: ServiceMethods = untyped.serviceDescriptions({

@@ -82,7 +82,8 @@ function start(
     begin(call, {
       onMetadata(): void {},
       onMessage(chunk, from, to) {
-        received.push(chunk.slice(from, to));
+        // A copy: `slice` of a Buffer is none.
+        received.push(new Uint8Array(chunk.subarray(from, to)));
         call.request(1);
       },
       onStatus: (status) => resolve({ messages: received, status }),

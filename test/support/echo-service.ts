@@ -79,7 +79,7 @@ export class EchoService {
 function echoUnary(call: ServerCall): ServerCallListener {
   return listener({
     onMessage(chunk, start, end) {
-      call.sendUnaryAndClose(chunk.slice(start, end), null);
+      call.sendUnaryAndClose(chunk.subarray(start, end), null);
       call.settled();
     },
     onCancel: () => call.settled(),
@@ -90,7 +90,7 @@ function echoStream(call: ServerCall): ServerCallListener {
   call.request(1);
   return listener({
     onMessage(chunk, start, end) {
-      if (call.sendMessage(chunk.slice(start, end))) call.request(1);
+      if (call.sendMessage(chunk.subarray(start, end))) call.request(1);
     },
     onReady: () => call.request(1),
     onHalfClose() {

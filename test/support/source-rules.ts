@@ -54,7 +54,7 @@ const EXPORT =
 
 /**
  * Exported declarations without a docstring right above them, as `line: name`. Of several declarations of one name (overloads, a const
- * with its type) the first needs it.
+ * with its type) the first needs it, and constants on adjacent lines may share one.
  */
 export function undocumentedExports(file: ProjectFile): string[] {
   const lines = file.text.split('\n');
@@ -65,7 +65,7 @@ export function undocumentedExports(file: ProjectFile): string[] {
     if (name === undefined || seen.has(name)) return;
     seen.add(name);
     let above = index - 1;
-    while (/^\/\/ (biome-ignore|oxlint-)/.test(lines[above] ?? '')) above--;
+    while (/^\/\/ (biome-ignore|oxlint-)|^export const .*;$/.test(lines[above] ?? '')) above--;
     if (!(lines[above] ?? '').endsWith('*/')) missing.push(`${index + 1}: ${name}`);
   });
   return missing;

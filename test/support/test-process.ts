@@ -34,6 +34,8 @@ export interface FileResult {
 const MAX_OUTPUT_CHARACTERS = 64 * 1024 * 1024;
 /** Time between the signal that asks for a last word and SIGKILL. */
 const LAST_WORD_MS = 5000;
+/** How often a file that takes long is mentioned. */
+const HEARTBEAT_MS = 30_000;
 
 /** The Node this process runs on. */
 export const thisNode: Runtime = {
@@ -176,23 +178,21 @@ export async function runTestFiles(
   onResult: (result: FileResult) => void,
 ): Promise<FileResult[]> {
   const results: FileResult[] = [];
-  const running = new Set<string>();
-  const heartbeat = setInterval(() => {
-    console.log(`  … still running: ${[...running].join(', ')}`);
-  }, 30_000);
   let next = 0;
   const worker = async (): Promise<void> => {
     for (let index = next++; index < files.length; index = next++) {
       const file = files[index]!;
-      running.add(file);
+      const startedAt = performance.now();
+      const heartbeat = setInterval(() => {
+        console.log(`  … ${file} runs for ${Math.round((performance.now() - startedAt) / 1000)} s`);
+      }, HEARTBEAT_MS);
       const result = await runTestFile(runtime, file, timeLimitMs);
-      running.delete(file);
+      clearInterval(heartbeat);
       results[index] = result;
       onResult(result);
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
-  clearInterval(heartbeat);
   return results;
 }
 

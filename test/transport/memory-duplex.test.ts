@@ -69,7 +69,7 @@ function pair(options: MemoryDuplexOptions = {}): {
   return { a, b, heardA, heardB, pump };
 }
 
-t.test('octets arrive later, in order, one write as one chunk', async (t) => {
+await t.test('octets arrive later, in order, one write as one chunk', async (t) => {
   const { a, b, heardA, heardB, pump } = pair();
   t.equal(a.write([octets('one'), octets('two')]), true);
   t.equal(a.write([octets('three')]), true);
@@ -80,17 +80,20 @@ t.test('octets arrive later, in order, one write as one chunk', async (t) => {
   t.strictSame(heardA.take(), ['octets back']);
 });
 
-t.test('the receiver owns what it gets: later changes by the writer do not show', async (t) => {
-  const { a, heardB, pump } = pair();
-  const buffer = octets('before');
-  a.write([buffer]);
-  t.equal(a.pendingOctets, 0, 'the buffer may be used again');
-  buffer.fill(0);
-  pump.run();
-  t.strictSame(heardB.take(), ['octets before']);
-});
+await t.test(
+  'the receiver owns what it gets: later changes by the writer do not show',
+  async (t) => {
+    const { a, heardB, pump } = pair();
+    const buffer = octets('before');
+    a.write([buffer]);
+    t.equal(a.pendingOctets, 0, 'the buffer may be used again');
+    buffer.fill(0);
+    pump.run();
+    t.strictSame(heardB.take(), ['octets before']);
+  },
+);
 
-t.test('a full buffer makes the writer wait, and onWritable ends the wait', async (t) => {
+await t.test('a full buffer makes the writer wait, and onWritable ends the wait', async (t) => {
   const { a, b, heardA, heardB, pump } = pair({ bufferOctets: 10 });
   b.pause();
   t.equal(a.write([octets('12345678')]), true);
@@ -105,7 +108,7 @@ t.test('a full buffer makes the writer wait, and onWritable ends the wait', asyn
   t.equal(a.pendingOctets, 0);
 });
 
-t.test('a chunk above the read size arrives in parts', async (t) => {
+await t.test('a chunk above the read size arrives in parts', async (t) => {
   const pump = new Pump();
   const [a, b] = createMemoryDuplexPair({ defer: pump.defer });
   const sizes: number[] = [];
@@ -120,7 +123,7 @@ t.test('a chunk above the read size arrives in parts', async (t) => {
   t.strictSame(sizes, [65_536, 65_536, 18_928]);
 });
 
-t.test('a pause inside onOctets holds the next chunk back', async (t) => {
+await t.test('a pause inside onOctets holds the next chunk back', async (t) => {
   const pump = new Pump();
   const [a, b] = createMemoryDuplexPair({ defer: pump.defer });
   const heard: string[] = [];
@@ -146,7 +149,7 @@ t.test('a pause inside onOctets holds the next chunk back', async (t) => {
   t.strictSame(heard, ['1', '2', 'end']);
 });
 
-t.test('each direction ends by itself, and both ended close the pair', async (t) => {
+await t.test('each direction ends by itself, and both ended close the pair', async (t) => {
   const { a, b, heardA, heardB, pump } = pair();
   a.write([octets('last')]);
   a.end();
@@ -161,7 +164,7 @@ t.test('each direction ends by itself, and both ended close the pair', async (t)
   t.strictSame(heardB.take(), ['closed']);
 });
 
-t.test(
+await t.test(
   'destroy: the other end reads what had left, then the end, and a reset when it writes',
   async (t) => {
     const { a, b, heardA, heardB, pump } = pair({ bufferOctets: 4 });
@@ -182,7 +185,7 @@ t.test(
   },
 );
 
-t.test('after destroy the other end closes by its own end()', async (t) => {
+await t.test('after destroy the other end closes by its own end()', async (t) => {
   const { a, b, heardB, pump } = pair();
   a.destroy();
   pump.run();
@@ -192,7 +195,7 @@ t.test('after destroy the other end closes by its own end()', async (t) => {
   t.strictSame(heardB.take(), ['closed']);
 });
 
-t.test('octets written before start are kept', async (t) => {
+await t.test('octets written before start are kept', async (t) => {
   const pump = new Pump();
   const [a, b] = createMemoryDuplexPair({ defer: pump.defer });
   const heard = new Recorder();
@@ -204,7 +207,7 @@ t.test('octets written before start are kept', async (t) => {
   t.strictSame(heard.take(), ['octets early']);
 });
 
-t.test('without a scheduler of the test octets arrive in a later turn', async (t) => {
+await t.test('without a scheduler of the test octets arrive in a later turn', async (t) => {
   const [a, b] = createMemoryDuplexPair({ addresses: ['memory:left', 'memory:right'] });
   t.equal(a.peer.address, 'memory:right');
   t.equal(b.peer.address, 'memory:left');
@@ -227,7 +230,7 @@ t.test('without a scheduler of the test octets arrive in a later turn', async (t
   t.strictSame(closed.sort(), ['a', 'b']);
 });
 
-t.test('a buffer size that is none is refused', async (t) => {
+await t.test('a buffer size that is none is refused', async (t) => {
   t.throws(() => createMemoryDuplexPair({ bufferOctets: 0 }), RangeError);
   t.throws(() => createMemoryDuplexPair({ bufferOctets: Number.NaN }), RangeError);
 });

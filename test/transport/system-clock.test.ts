@@ -85,7 +85,7 @@ function randomNumbers(seed: number): () => number {
 
 const DAY_MS = 86_400_000;
 
-t.test('a timer fires once, not early, and at most a tick late', async (t) => {
+await t.test('a timer fires once, not early, and at most a tick late', async (t) => {
   for (const delayMs of [0, 0.1, 1, 7.9, 8, 9, 255, 256, 257, 1000, 8191, 8192, 60_000, DAY_MS]) {
     const runtime = new ManualRuntime();
     const clock = new SystemClock(runtime);
@@ -103,7 +103,7 @@ t.test('a timer fires once, not early, and at most a tick late', async (t) => {
   }
 });
 
-t.test('a delay above 2^31-1 ms is exact', async (t) => {
+await t.test('a delay above 2^31-1 ms is exact', async (t) => {
   const runtime = new ManualRuntime();
   const clock = new SystemClock(runtime);
   const startMs = runtime.nowMs;
@@ -119,7 +119,7 @@ t.test('a delay above 2^31-1 ms is exact', async (t) => {
   t.equal(fired.length, 1);
 });
 
-t.test('a delay of Infinity never fires and arms nothing', async (t) => {
+await t.test('a delay of Infinity never fires and arms nothing', async (t) => {
   const runtime = new ManualRuntime();
   const clock = new SystemClock(runtime);
   const timer = clock.setTimer(Number.POSITIVE_INFINITY, () => t.fail('fired'), true);
@@ -128,7 +128,7 @@ t.test('a delay of Infinity never fires and arms nothing', async (t) => {
   t.throws(() => clock.setTimer(Number.NaN, () => {}, true), RangeError);
 });
 
-t.test('a cancelled timer does not fire; cancelling again does nothing', async (t) => {
+await t.test('a cancelled timer does not fire; cancelling again does nothing', async (t) => {
   const runtime = new ManualRuntime();
   const clock = new SystemClock(runtime);
   const timer = clock.setTimer(100, () => t.fail('fired'), true);
@@ -143,7 +143,7 @@ t.test('a cancelled timer does not fire; cancelling again does nothing', async (
   t.equal(clock.pending, 0);
 });
 
-t.test('a timer that is cancelled by one due at the same time does not fire', async (t) => {
+await t.test('a timer that is cancelled by one due at the same time does not fire', async (t) => {
   const runtime = new ManualRuntime();
   const clock = new SystemClock(runtime);
   const timers = [0, 1].map((i) =>
@@ -161,7 +161,7 @@ t.test('a timer that is cancelled by one due at the same time does not fire', as
   t.equal(fired.length, 1);
 });
 
-t.test('only the next slot is armed, and one runtime timer serves all', async (t) => {
+await t.test('only the next slot is armed, and one runtime timer serves all', async (t) => {
   const runtime = new ManualRuntime();
   const clock = new SystemClock(runtime);
   for (let i = 0; i < 1000; i++) clock.setTimer(30_000 + i, () => {}, true).cancel();
@@ -172,7 +172,7 @@ t.test('only the next slot is armed, and one runtime timer serves all', async (t
   t.equal(runtime.armed, 2, 'an earlier timer does');
 });
 
-t.test('the process is held open only by timers that ask for it', async (t) => {
+await t.test('the process is held open only by timers that ask for it', async (t) => {
   const runtime = new ManualRuntime();
   const clock = new SystemClock(runtime);
   clock.setTimer(1000, () => {}, false);
@@ -192,7 +192,7 @@ t.test('the process is held open only by timers that ask for it', async (t) => {
   t.equal(clock.pending, 1);
 });
 
-t.test('a function that throws costs no other timer', async (t) => {
+await t.test('a function that throws costs no other timer', async (t) => {
   const runtime = new ManualRuntime();
   const clock = new SystemClock(runtime);
   const fired: string[] = [];
@@ -210,7 +210,7 @@ t.test('a function that throws costs no other timer', async (t) => {
   t.strictSame(fired, ['same tick', 'later']);
 });
 
-t.test('random timers all fire in time, whatever the runtime does', async (t) => {
+await t.test('random timers all fire in time, whatever the runtime does', async (t) => {
   const seed = Date.now() & 0xffff;
   t.comment(`seed ${seed}`);
   for (const lateMs of [0, -0.9, 3, 700]) {
@@ -259,7 +259,7 @@ t.test('random timers all fire in time, whatever the runtime does', async (t) =>
   }
 });
 
-t.test('ticks beyond 32 bits work', async (t) => {
+await t.test('ticks beyond 32 bits work', async (t) => {
   const runtime = new ManualRuntime();
   const clock = new SystemClock(runtime);
   runtime.nowMs += 2000 * DAY_MS;
@@ -269,7 +269,7 @@ t.test('ticks beyond 32 bits work', async (t) => {
   t.strictSame(fired, [5, 300, 70_000]);
 });
 
-t.test('the real clock counts upward and fires after the delay', async (t) => {
+await t.test('the real clock counts upward and fires after the delay', async (t) => {
   const startMs = systemClock.now();
   await new Promise<void>((resolve) => {
     systemClock.setTimer(20, resolve, true);

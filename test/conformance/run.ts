@@ -1,0 +1,52 @@
+/**
+ * `npm run conformance`: programs that we did not write judge our side. One line per suite and target; exit code 1 when a case failed.
+ *
+ *   npm run conformance                          every suite
+ *   npm run conformance -- h2spec                one suite
+ *   npm run conformance -- h2spec http2/6.9      a part of it, as the suite names its parts
+ *   npm run conformance -- h2specd --verbose     with everything the suite prints
+ */
+
+import { parseArgs } from 'node:util';
+import { runH2spec, runH2specd, type SuiteResult } from './h2-suites.ts';
+import { findOrBuild, H2SPEC } from './outside-tools.ts';
+
+const SUITES = ['h2spec', 'h2specd'] as const;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { verbose: { type: 'boolean', default: false } },
+  });
+  const [wanted, ...selection] = positionals;
+  if (wanted !== undefined && !SUITES.some((suite) => suite === wanted)) {
+    throw new RangeError(`there is no suite "${wanted}"; there are ${SUITES.join(', ')}`);
+  }
+  let failed = 0;
+  const report = (result: SuiteResult): void => {
+    console.log(
+      `${result.name}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`,
+    );
+    if (values.verbose || result.failed + result.skipped > 0) console.log(result.output);
+    failed += result.failed;
+  };
+  const tools = findOrBuild(H2SPEC, console.log);
+  for (const suite of SUITES) {
+    if (wanted !== undefined && wanted !== suite) continue;
+    if (typeof tools === 'string') {
+      console.log(`${suite}: skipped, ${tools}`);
+      continue;
+    }
+    const tool = tools.get(suite)!;
+    console.log(`${suite} ${tool.version}`);
+    await (suite === 'h2spec' ? runH2spec : runH2specd)(tool, selection, report);
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,93 @@
+/** Credentials: whatever is half given is refused, and nothing is silently insecure (alpha-semantics 9.3). */
+
+import { Channel } from '../../lib/channel/channel.ts';
+import {
+  channelCredentials,
+  insecureChannelCredentials,
+  insecureServerCredentials,
+  serverCredentials,
+  tlsChannelCredentials,
+  tlsServerCredentials,
+} from '../../lib/credentials.ts';
+import { testCertificates } from '../support/certificates.ts';
+import { t } from '../support/tap.ts';
+
+const { root, server, client } = await testCertificates();
+
+await t.test('a channel is insecure only when nothing else was asked for', async (t) => {
+  t.strictSame(channelCredentials(false), { type: 'insecure' });
+  t.strictSame(channelCredentials(false, { rootCertificates: null }), { type: 'insecure' });
+  t.strictSame(insecureChannelCredentials(), { type: 'insecure' });
+  t.equal(channelCredentials(true).type, 'tls');
+  for (const name of ['rootCertificates', 'privateKey', 'certificateChain', 'serverHostOverride']) {
+    t.throws(() => channelCredentials(false, { [name]: root }), {
+      name: 'TypeError',
+      message: new RegExp(`^${name} is given, but secure is false`),
+    });
+  }
+  t.throws(() => channelCredentials('yes' as unknown as boolean), TypeError);
+});
+
+await t.test('key and chain are given together or not at all', async (t) => {
+  for (const make of [tlsChannelCredentials, tlsServerCredentials]) {
+    t.throws(() => make({ privateKey: client.privateKey }), {
+      name: 'TypeError',
+      message: 'privateKey is given without certificateChain: TLS needs both',
+    });
+    t.throws(() => make({ certificateChain: client.certificateChain }), {
+      name: 'TypeError',
+      message: 'certificateChain is given without privateKey: TLS needs both',
+    });
+  }
+  t.throws(() => tlsServerCredentials({}), { name: 'TypeError', message: /needs both/ });
+  t.strictSame(serverCredentials(), { type: 'insecure' });
+  t.strictSame(serverCredentials(null, null), { type: 'insecure' });
+  t.strictSame(insecureServerCredentials(), { type: 'insecure' });
+  t.throws(() => serverCredentials(server.privateKey), TypeError);
+  t.throws(() => serverCredentials(null, server.certificateChain), TypeError);
+  const made = serverCredentials(server.privateKey, server.certificateChain);
+  t.strictSame(made, {
+    type: 'tls',
+    ...server,
+    rootCertificates: null,
+    clientCertificates: 'ignore',
+  });
+});
+
+await t.test('PEM comes as a string or as octets, and is checked for its kind', async (t) => {
+  const octets = new TextEncoder().encode(root);
+  const made = tlsChannelCredentials({ rootCertificates: octets });
+  t.equal(made.type === 'tls' ? made.rootCertificates : null, root);
+  t.throws(() => tlsChannelCredentials({ rootCertificates: 'junk' }), {
+    name: 'TypeError',
+    message: /^rootCertificates holds no certificate/,
+  });
+  t.throws(() => tlsServerCredentials({ ...server, privateKey: server.certificateChain }), {
+    name: 'TypeError',
+    message: /^privateKey holds no private key/,
+  });
+  t.throws(
+    () => tlsServerCredentials({ ...server, certificateChain: server.privateKey }),
+    {
+      message: /^certificateChain holds no certificate in PEM form \("-----BEGIN …"\)$/,
+    },
+    'and the key is not in the message',
+  );
+  t.throws(() => tlsChannelCredentials({ rootCertificates: 5 as unknown as string }), TypeError);
+  t.throws(() => tlsChannelCredentials({ serverHostOverride: 'a b' }), TypeError);
+  t.throws(
+    () => tlsServerCredentials({ ...server, clientCertificates: 'maybe' as 'ignore' }),
+    TypeError,
+  );
+});
+
+await t.test(
+  'a key that does not belong to the chain is refused when the channel is made',
+  async (t) => {
+    const credentials = tlsChannelCredentials({
+      certificateChain: client.certificateChain,
+      privateKey: server.privateKey,
+    });
+    t.throws(() => new Channel('localhost:1', { credentials }), { name: 'TypeError' });
+  },
+);
