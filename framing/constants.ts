@@ -46,6 +46,13 @@ export const ErrorCode = {
 } as const;
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
+const ERROR_NAMES: readonly string[] = Object.keys(ErrorCode);
+
+/** The RFC 9113 §7 name of an error code, such as `REFUSED_STREAM`; `0x2a` style for a number outside the table. */
+export function errorCodeName(code: number): string {
+  return ERROR_NAMES[code] ?? `0x${code.toString(16)}`;
+}
+
 /** Settings of RFC 9113 §6.5.2. */
 export const SettingId = {
   HEADER_TABLE_SIZE: 0x1,

@@ -1,7 +1,5 @@
 /** gRPC status codes and the tables that lead to them. The one home of every code mapping of the call engine. */
 
-import { ErrorCode } from '../framing/constants.ts';
-
 /** Status codes of gRPC (grpc/grpc doc/statuscodes.md). */
 export const Status = {
   OK: 0,
@@ -29,13 +27,6 @@ const STATUS_NAMES: readonly string[] = Object.keys(Status);
 /** The name of a code, such as `NOT_FOUND`; `STATUS_42` for a number outside the table. */
 export function statusName(code: number): string {
   return STATUS_NAMES[code] ?? `STATUS_${code}`;
-}
-
-const HTTP2_NAMES: readonly string[] = Object.keys(ErrorCode);
-
-/** The RFC 9113 §7 name of an HTTP/2 error code, such as `REFUSED_STREAM`; `0x2a` style for a number outside the table. */
-export function http2ErrorName(code: number): string {
-  return HTTP2_NAMES[code] ?? `0x${code.toString(16)}`;
 }
 
 const STATUS_OF_HTTP2: readonly Status[] = [

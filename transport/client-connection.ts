@@ -2,7 +2,7 @@
  * The client's half of a connection: opens streams, keeps those that wait for a slot in order, and obeys GOAWAY (RFC 9113 §6.8).
  */
 
-import { ErrorCode } from '../framing/constants.ts';
+import { ErrorCode, errorCodeName } from '../framing/constants.ts';
 import { ConnectionError } from '../framing/errors.ts';
 import type { HeaderList } from '../framing/frame-handler.ts';
 import type { ByteDuplex, PeerInfo } from './byte-duplex.ts';
@@ -244,7 +244,7 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'goaway.last-stream-id-even');
     }
     this.#goAwayLastStreamId = lastStreamId;
-    this.#goAwayText = `GOAWAY received: ${errorCode === 0 ? 'NO_ERROR' : `error code ${errorCode}`}${debug === '' ? '' : `, "${debug}"`}`;
+    this.#goAwayText = `GOAWAY received: ${errorCodeName(errorCode)}${debug === '' ? '' : `, "${debug}"`}`;
     this.#tellDraining(this.#goAwayText);
     this.#connection.streams.forEach((stream) => {
       if (stream.id > lastStreamId) {
@@ -272,6 +272,11 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
     this.#closeIfDrained();
   }
 
+  explainEnd(text: string): string {
+    // The server's own words come with whatever ended the connection after them.
+    return this.#goAwayText === '' ? text : `${text} (${this.#goAwayText})`;
+  }
+
   onStreamsAbandoned(reason: string): void {
     this.#abandonWaiting(reason);
   }
@@ -282,10 +287,6 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
 
   onClosed(reason: ConnectionCloseReason): void {
     this.#releaseTimer?.cancel();
-    const message =
-      this.#goAwayText === '' || reason.initiator === Initiator.USER
-        ? reason.message
-        : `${reason.message} (${this.#goAwayText})`;
-    this.#listener.onClosed({ ...reason, message });
+    this.#listener.onClosed(reason);
   }
 }

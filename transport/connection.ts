@@ -230,8 +230,9 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   }
 
   onClosed(reason: Error | undefined): void {
-    const text =
-      reason === undefined ? 'the connection was closed' : `connection lost: ${reason.message}`;
+    const text = this.#role.explainEnd(
+      reason === undefined ? 'the connection was closed' : `connection lost: ${reason.message}`,
+    );
     this.#closeStreams(ErrorCode.NO_ERROR, text);
     this.#notifyClosed(ErrorCode.NO_ERROR, Initiator.REMOTE, text, reason);
     this.lifecycle = Lifecycle.CLOSED;
@@ -395,8 +396,9 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   }
 
   /** The pipe is of no more use: ends every stream and destroys it without a word (flood, stall, loss). */
-  lose(text: string, cause: Error | undefined): void {
+  lose(what: string, cause: Error | undefined): void {
     if (this.lifecycle === Lifecycle.CLOSED) return;
+    const text = this.#role.explainEnd(what);
     this.lifecycle = Lifecycle.CLOSING;
     this.output.closed = true;
     this.#reader.pause();

@@ -215,14 +215,14 @@ export class FrameReceiver implements FrameHandler {
 
   #onHeadersOfClosedStream(streamId: number): void {
     const cause = this.#connection.streams.causeOf(streamId, this.#connection.nowMs);
-    if (cause === CloseCause.LOCAL_RESET) {
-      // RFC 9113 §5.1: frames already under way when we sent RST_STREAM are ignored; their block has been decoded.
-      this.#connection.glitch();
-      return;
-    }
-    if (cause === CloseCause.NONE) {
+    if (cause === CloseCause.NONE && !this.#role.isClient) {
       // RFC 9113 §5.1.1: an id that is neither new nor known to be closed is an unexpected stream identifier.
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'stream.id-not-increasing', streamId);
+    }
+    if (cause === CloseCause.NONE || cause === CloseCause.LOCAL_RESET) {
+      // RFC 9113 §5.1: what was under way when we sent RST_STREAM, lately or long ago, is ignored; its block has been decoded.
+      this.#connection.glitch();
+      return;
     }
     throw new ConnectionError(ErrorCode.STREAM_CLOSED, 'stream.headers-on-closed', streamId);
   }
@@ -233,10 +233,21 @@ export class FrameReceiver implements FrameHandler {
       // RFC 9113 §5.1: on an idle stream only HEADERS and PRIORITY may arrive.
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'stream.frame-on-idle', streamId);
     }
-    const cause = this.#connection.streams.causeOf(streamId, this.#connection.nowMs);
-    if (isData && cause !== CloseCause.LOCAL_RESET) {
-      this.#connection.streamError(streamId, ErrorCode.STREAM_CLOSED, 'stream.data-on-closed');
-    } else this.#connection.glitch();
+    if (isData) {
+      const cause = this.#connection.streams.causeOf(streamId, this.#connection.nowMs);
+      if (cause === CloseCause.END_STREAM) {
+        // RFC 9113 §5.1: DATA behind END_STREAM. The peer's idea of the connection is not ours any more.
+        throw new ConnectionError(ErrorCode.STREAM_CLOSED, 'stream.data-on-closed', streamId);
+      }
+      if (cause === CloseCause.REMOTE_RESET) {
+        // RFC 9113 §6.1: a stream error; from now on the stream is one that we reset (§5.4.2: no second RST_STREAM).
+        this.#connection.streamError(streamId, ErrorCode.STREAM_CLOSED, 'stream.data-after-reset');
+        return;
+      }
+    }
+    // RFC 9113 §5.1: RST_STREAM and WINDOW_UPDATE may cross our end of the stream, anything may cross our reset. Streams that are closed
+    // but forgotten (L32) get the same "minimal processing": a burst of cancellations must not end the connection.
+    this.#connection.glitch();
   }
 
   // ---- frames in: the others -------------------------------------------------------------------------------------
@@ -384,9 +395,13 @@ export class FrameReceiver implements FrameHandler {
         // RFC 9113 §5.4.2 has no stream to end here: the error falls back on the connection.
         throw new ConnectionError(errorCode, token, streamId);
       }
-      // A closed stream is not reset again (RFC 9113 §5.4.2); the frame is counted.
-      this.#connection.glitch();
-      return;
+      if (
+        this.#connection.streams.causeOf(streamId, this.#connection.nowMs) !== CloseCause.END_STREAM
+      ) {
+        // RFC 9113 §5.4.2: no RST_STREAM in answer to one, nor a second one. The frame is counted.
+        this.#connection.glitch();
+        return;
+      }
     }
     this.#connection.streamError(streamId, errorCode, token);
   }

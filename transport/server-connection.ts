@@ -165,6 +165,10 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
     this.#closeIfDrained();
   }
 
+  explainEnd(text: string): string {
+    return text;
+  }
+
   onStreamsAbandoned(): void {
     // All streams of a server are in the table.
   }

@@ -9,11 +9,13 @@ import { CloseCause } from './stream-state.ts';
 const FIRST_CAPACITY = 16;
 
 /**
- * Streams by id, in an open-addressed table: ids ascend by two, so that streams open at the same time rarely meet. A Map would do the same
- * work, but each time V8 renews its table the old one keeps all streams of that moment reachable, and scavenges free next to nothing.
+ * Streams by id. Ids ascend by two, so a ring indexed by the id holds them without search; a long-lived stream whose place is wanted
+ * again moves aside into a Map. A Map alone would do the same work, but each time V8 renews its table the old one keeps all streams of
+ * that moment reachable, and scavenges free next to nothing.
  */
 export class StreamTable {
-  #slots: (Http2Stream | null)[] = [];
+  #ring: (Http2Stream | null)[] = [];
+  #overflow: Map<number, Http2Stream> | null = null;
   #size = 0;
   readonly #maxRemembered: number;
   readonly #rememberedMs: number;
@@ -33,80 +35,79 @@ export class StreamTable {
   }
 
   get(streamId: number): Http2Stream | undefined {
-    const slots = this.#slots;
-    const mask = slots.length - 1;
-    if (mask < 0) return undefined;
-    for (let index = (streamId >>> 1) & mask; ; index = (index + 1) & mask) {
-      const stream = slots[index];
-      if (stream === null || stream === undefined) return undefined;
-      if (stream.id === streamId) return stream;
-    }
+    const ring = this.#ring;
+    const stream = ring[(streamId >>> 1) & (ring.length - 1)];
+    if (stream !== null && stream !== undefined && stream.id === streamId) return stream;
+    return this.#overflow === null ? undefined : this.#overflow.get(streamId);
   }
 
   /** Adds a stream whose id is not in the table. */
   add(stream: Http2Stream): void {
-    // At most half full, so that a search always ends at an empty slot.
-    if (this.#size * 2 >= this.#slots.length) this.#resize(this.#slots.length * 2);
+    if (this.#size >= this.#ring.length) this.#grow();
     this.#place(stream);
     this.#size += 1;
   }
 
   /** All live streams; the callback may remove any stream. */
   forEach(visit: (stream: Http2Stream) => void): void {
-    // Removing moves streams between slots, so the visit walks a copy; this is no hot path.
-    for (const stream of [...this.#slots]) {
+    const streams = [...this.#ring, ...(this.#overflow?.values() ?? [])];
+    for (const stream of streams) {
       if (stream !== null && this.get(stream.id) === stream) visit(stream);
     }
   }
 
+  /** The newer stream takes the place in the ring: it is the one that will be asked for. */
   #place(stream: Http2Stream): void {
-    const mask = this.#slots.length - 1;
-    let index = (stream.id >>> 1) & mask;
-    while (this.#slots[index] !== null) index = (index + 1) & mask;
-    this.#slots[index] = stream;
+    const index = (stream.id >>> 1) & (this.#ring.length - 1);
+    const older = this.#ring[index];
+    this.#ring[index] = stream;
+    if (older === null || older === undefined) return;
+    if (this.#overflow === null) this.#overflow = new Map();
+    this.#overflow.set(older.id, older);
   }
 
-  #resize(capacity: number): void {
-    const streams = this.#slots;
-    this.#slots = new Array<Http2Stream | null>(Math.max(FIRST_CAPACITY, capacity)).fill(null);
+  #grow(): void {
+    const streams = [...(this.#overflow?.values() ?? []), ...this.#ring];
+    this.#overflow = null;
+    this.#ring = new Array<Http2Stream | null>(
+      Math.max(FIRST_CAPACITY, this.#ring.length * 2),
+    ).fill(null);
     for (const stream of streams) if (stream !== null) this.#place(stream);
   }
 
-  #delete(streamId: number): void {
-    const slots = this.#slots;
-    const mask = slots.length - 1;
-    if (mask < 0) return;
-    let hole = (streamId >>> 1) & mask;
-    for (;;) {
-      const stream = slots[hole];
-      if (stream === null || stream === undefined) return;
-      if (stream.id === streamId) break;
-      hole = (hole + 1) & mask;
-    }
-    // Closes the hole: a stream further on moves back when the search for it would pass here.
-    for (let index = (hole + 1) & mask; ; index = (index + 1) & mask) {
-      const stream = slots[index];
-      if (stream === null || stream === undefined) break;
-      const home = (stream.id >>> 1) & mask;
-      if (((index - home) & mask) >= ((index - hole) & mask)) {
-        slots[hole] = stream;
-        hole = index;
-      }
-    }
-    slots[hole] = null;
+  /** Whether the stream was in. */
+  /** Whether the stream was in the table. */
+  #delete(streamId: number): boolean {
+    const ring = this.#ring;
+    const index = (streamId >>> 1) & (ring.length - 1);
+    const stream = ring[index];
+    if (stream !== null && stream !== undefined && stream.id === streamId) ring[index] = null;
+    else if (this.#overflow === null || !this.#overflow.delete(streamId)) return false;
     this.#size -= 1;
+    if (this.#size > 0) return true;
     // A burst must not be paid for ever after.
-    if (this.#size === 0 && slots.length > 4 * FIRST_CAPACITY) this.#slots = [];
+    this.#overflow = null;
+    if (ring.length > 16 * FIRST_CAPACITY) this.#ring = [];
+    return true;
   }
 
   /** Takes a stream out, if it is in, and remembers why it ended. `nowMs` is the connection's clock reading. */
   remove(streamId: number, cause: CloseCause, nowMs: number): void {
-    this.#delete(streamId);
+    const wasLive = this.#delete(streamId);
     if (this.#maxRemembered === 0) return;
     if (this.#ids === null || this.#causes === null || this.#times === null) {
       this.#ids = new Float64Array(this.#maxRemembered);
       this.#causes = new Uint8Array(this.#maxRemembered);
       this.#times = new Float64Array(this.#maxRemembered);
+    }
+    if (!wasLive) {
+      // Ended before: what ended it last decides.
+      const known = this.#ids.indexOf(streamId);
+      if (known >= 0) {
+        this.#causes[known] = cause;
+        this.#times[known] = nowMs;
+        return;
+      }
     }
     this.#ids[this.#next] = streamId;
     this.#causes[this.#next] = cause;

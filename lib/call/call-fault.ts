@@ -1,8 +1,9 @@
 /** Texts and statuses of calls that end badly, shared by both sides. */
 
+import { errorCodeName } from '../../framing/constants.ts';
 import { Initiator, StreamProgress } from '../../transport/stream-listener.ts';
 import { NO_HEADERS } from '../protocol/response-headers.ts';
-import { http2ErrorName, Status, statusOfHttp2Error } from '../status.ts';
+import { Status, statusOfHttp2Error } from '../status.ts';
 import type { CallStatus } from './call.ts';
 
 /** The text for a message over the receive limit (L18), in the words of the other gRPC libraries. */
@@ -45,13 +46,13 @@ export function closureStatus(
   if (initiator === Initiator.CONNECTION) {
     message = reason === '' ? 'connection lost' : reason;
   } else {
-    message = `server refused the stream with ${http2ErrorName(errorCode)}`;
+    message = `server refused the stream with ${errorCodeName(errorCode)}`;
   }
   return fault(Status.UNAVAILABLE, message);
 }
 
 function resetMessage(errorCode: number, initiator: Initiator, reason: string): string {
-  const name = http2ErrorName(errorCode);
+  const name = errorCodeName(errorCode);
   const text =
     initiator === Initiator.REMOTE
       ? `server reset the stream with ${name}`
