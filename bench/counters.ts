@@ -54,11 +54,12 @@ async function countArm(
     rampMs: 0,
     durationMs: longestMs,
     maxCompletions: countedCompletions,
+    inFlight: 0,
     arrivalsPerSecond: 0,
     seed: 1,
   };
   try {
-    await warmUp(processes);
+    await warmUp(processes, load);
     const slice = await runSlice(processes, params);
     const completions = slice.client.totalCompletions;
     // Allocation is counted in a slice of its own: the sampling writes nothing, but it takes time.

@@ -12,9 +12,13 @@ import { canPinTo, WorkerProcess } from './worker-process.ts';
 import type { Workload } from './workloads.ts';
 
 const warmUpSliceMs = 400;
-const warmUpMs = 2_000;
+const warmUpMs = 1_500;
+const warmUpInFlight = 16;
 const warmUpCompletions = 20_000;
 const quickMessagesPerStream = 10_000;
+
+/** A closed loop as the load says, until the time is over. */
+const unlimited = { maxCompletions: 0, inFlight: 0, arrivalsPerSecond: 0, seed: 1 };
 
 /** One arm's turn. */
 export interface SliceSample {
@@ -85,6 +89,7 @@ export async function measureRow(
   tls: TlsMaterial | null,
   progress: Progress,
 ): Promise<RowSamples> {
+  const load = loadOf(workload, options.quick);
   const launches: LaunchSample[] = [];
   let described: RowSamples['arms'] = [];
   let arrivalsPerSecond = 0;
@@ -94,12 +99,12 @@ export async function measureRow(
     try {
       for (const arm of arms) {
         progress.stage(`${label}starting ${arm.name}`);
-        running.push(await startArm(arm, loadOf(workload, options.quick), options, tls, []));
+        running.push(await startArm(arm, load, options, tls, []));
         progress.passed(400);
       }
       for (const each of running) {
         progress.stage(`${label}warming up ${each.arm.name}`);
-        await warmUp(each);
+        await warmUp(each, load);
         progress.passed(1_200);
       }
       if (workload.openLoop !== null && arrivalsPerSecond === 0) {
@@ -123,6 +128,7 @@ export async function startArm(
   options: BenchOptions,
   tls: TlsMaterial | null,
   nodeFlags: readonly string[],
+  maxStreams: number | null = null,
 ): Promise<ArmProcesses> {
   const pin = canPinTo(options.serverCore) && canPinTo(options.clientCore);
   const server = new WorkerProcess(
@@ -136,7 +142,7 @@ export async function startArm(
     pin ? options.clientCore : null,
   );
   try {
-    const common = { tls, library: null };
+    const common = { tls, library: null, maxStreams };
     const served = await server.ask('start', {
       ...common,
       role: 'server',
@@ -158,20 +164,20 @@ export async function startArm(
   }
 }
 
-/** Runs an arm until its code is compiled: 20,000 completions or 2 s, whichever comes first. */
-export async function warmUp(processes: ArmProcesses): Promise<void> {
-  let completions = 0;
+/**
+ * Runs an arm until its code is compiled: 20,000 completions or 1.5 s, whichever comes first, and then a little as it will be measured.
+ * Rows with few calls in flight warm up with more, or a busy machine would have them measured before they are compiled.
+ */
+export async function warmUp({ client }: ArmProcesses, load: Load): Promise<void> {
+  const params = { ...unlimited, rampMs: 0, durationMs: warmUpSliceMs };
+  const widened = load.kind === 'unary' || load.kind === 'ping-pong';
+  const inFlight = widened ? Math.max(load.inFlight, warmUpInFlight) : 0;
   const until = Date.now() + warmUpMs;
-  while (completions < warmUpCompletions && Date.now() < until) {
-    const result = await run(processes, {
-      rampMs: 0,
-      durationMs: warmUpSliceMs,
-      maxCompletions: 0,
-      arrivalsPerSecond: 0,
-      seed: 1,
-    });
-    completions += result.totalCompletions;
+  for (let completions = 0; completions < warmUpCompletions && Date.now() < until; ) {
+    const { totalCompletions } = await client.ask('run', { ...params, inFlight }, warmUpSliceMs);
+    completions += totalCompletions;
   }
+  await client.ask('run', params, warmUpSliceMs);
 }
 
 /** Lets the client run for one slice. */
@@ -205,9 +211,9 @@ async function measureBlocks(
     for (const each of [...forward, ...forward.toReversed()]) {
       slices.push(
         await runSlice(each, {
+          ...unlimited,
           rampMs: options.rampMs,
           durationMs: options.sliceMs,
-          maxCompletions: 0,
           arrivalsPerSecond,
           seed: block + 1,
         }),
@@ -222,13 +228,14 @@ async function measureBlocks(
 
 async function arrivalRate(workload: Workload, running: readonly ArmProcesses[]): Promise<number> {
   const { share, capacityOf } = workload.openLoop!;
-  const reference = running.find((each) => each.arm.name === capacityOf) ?? running[0]!;
+  const reference = running.find((each) => each.arm.name === capacityOf);
+  if (reference === undefined) {
+    throw new Error(`the arrival rate comes from ${capacityOf}, which is not among the arms`);
+  }
   const { client } = await runSlice(reference, {
+    ...unlimited,
     rampMs: 200,
     durationMs: 1_500,
-    maxCompletions: 0,
-    arrivalsPerSecond: 0,
-    seed: 1,
   });
   return Math.max(1, Math.round((client.completions / client.windowMs) * 1000 * share));
 }

@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { describeImplementations } from './arms.ts';
+import { probes } from './probes/probes.ts';
 import { workloads } from './workloads.ts';
 
 /** What to measure and how long; all durations in milliseconds. */
@@ -65,7 +66,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
 
 /** The text of `--help`. */
 export function helpText(): string {
-  const rows = workloads.map((each) => `  ${each.name.padEnd(22)}${each.title}`);
+  const rows = [...workloads, ...probes].map((each) => `  ${each.name.padEnd(22)}${each.title}`);
   const arms = describeImplementations().map(
     (each) => `  ${each.name.padEnd(22)}${each.description}`,
   );

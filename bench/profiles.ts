@@ -43,9 +43,10 @@ async function profileArm(
   folder: string,
 ): Promise<void> {
   const kind = options.profileKind;
-  const processes = await startArm(arm, loadOf(workload, options.quick), options, tls, []);
+  const load = loadOf(workload, options.quick);
+  const processes = await startArm(arm, load, options, tls, []);
   try {
-    await warmUp(processes);
+    await warmUp(processes, load);
     for (const side of ['client', 'server'] as const) {
       const worker = processes[side];
       await worker.ask('profile-start', { kind });
@@ -53,6 +54,7 @@ async function profileArm(
         rampMs: 0,
         durationMs: profiledMs,
         maxCompletions: 0,
+        inFlight: 0,
         arrivalsPerSecond: 0,
         seed: 1,
       });

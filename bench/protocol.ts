@@ -44,6 +44,8 @@ export interface StartParams {
   readonly load: Load | null;
   /** Folder of a compiled purewire; null for the one this bench was compiled with. */
   readonly library: string | null;
+  /** Server: streams a connection may have open at once; null: the implementation's default. */
+  readonly maxStreams: number | null;
 }
 
 export interface StartResult {
@@ -61,6 +63,8 @@ export interface RunParams {
   readonly durationMs: number;
   /** Ends the slice early after this many completions; 0: never. */
   readonly maxCompletions: number;
+  /** Calls or streams kept going at once; 0: as many as the load says. */
+  readonly inFlight: number;
   /** Open loop: arrivals per second; 0 elsewhere. */
   readonly arrivalsPerSecond: number;
   /** Seed of the arrival times. */
@@ -118,7 +122,7 @@ export interface WorkerMethods {
   run: { params: RunParams; result: RunResult };
   /** Client: opens this many further connections, or streams on one, that then stay idle. */
   hold: { params: { what: 'connections' | 'streams'; count: number }; result: { held: number } };
-  /** Collects garbage where the process can, waits until it is quiet, then reports. */
+  /** Waits, collects garbage where the process can, then reports; `externalOctets` are what the heap holds outside, array buffers included. */
   settle: { params: { quietMs: number }; result: Usage & { externalOctets: number } };
   'profile-start': { params: { kind: 'cpu' | 'allocations' }; result: Record<string, never> };
   'profile-stop': {

@@ -2,6 +2,7 @@
 
 import { subjectName } from './arms.ts';
 import type { Progress } from './measure.ts';
+import type { Probe, ProbeResult } from './probes/probe.ts';
 import type { Estimate } from './statistics.ts';
 import type { ArmSummary, GoalResult, RowSummary } from './summary.ts';
 import type { Workload } from './workloads.ts';
@@ -69,32 +70,62 @@ export class TerminalProgress implements Progress {
 
 /** The table of one row. */
 export function rowTable(workload: Workload, summary: RowSummary): string {
-  const bulk = workload.load.bodyOctets >= 64 * kib;
-  const latency = summary.arms.some((arm) => arm.p50 !== null);
-  const compared = summary.arms.some((arm) => arm.rateRatio !== null);
-  const columns = [
-    '',
-    bulk ? 'MiB/s each way' : `${workload.unit}/s`,
-    'client CPU',
-    'server CPU',
-    ...(latency ? ['p50', 'p99'] : []),
-    ...(compared ? [`rate of ${subjectName}`, 'its CPU'] : []),
-  ];
-  const lines = summary.arms.map((arm) => [
-    arm.name,
-    bulk ? figure((arm.rate * workload.load.bodyOctets) / mebibyte) : grouped(Math.round(arm.rate)),
-    micros(arm.clientMicros),
-    micros(arm.serverMicros),
-    ...(latency ? [micros(arm.p50 ?? Number.NaN), micros(arm.p99 ?? Number.NaN)] : []),
-    ...(compared ? comparison(arm) : []),
-  ]);
+  const columns = columnsOf(workload, summary);
+  const lines = summary.arms.map((arm) => [arm.name, ...columns.map((column) => column.cell(arm))]);
   return [
     `${workload.name}: ${workload.title}`,
-    ...table([columns, ...lines]).map((line) => `  ${line}`),
+    ...table([['', ...columns.map((column) => column.title)], ...lines]).map((line) => `  ${line}`),
     ...notes(summary).map((line) => `  ${line}`),
     ...summary.goals.map((goal) => `  ${goalLine(goal)}`),
     '',
   ].join('\n');
+}
+
+/** The table of a row that is not a load. */
+export function probeTable(probe: Probe, result: ProbeResult): string {
+  return [
+    `${probe.name}: ${probe.title}`,
+    ...table([result.columns, ...result.lines]).map((line) => `  ${line}`),
+    ...result.goals.map((goal) => `  ${goal.reached ? 'PASS' : 'MISS'}  ${goal.text}`),
+    '',
+  ].join('\n');
+}
+
+interface Column {
+  readonly title: string;
+  readonly cell: (arm: ArmSummary) => string;
+}
+
+function columnsOf(workload: Workload, summary: RowSummary): Column[] {
+  const { bodyOctets, kind, latency } = workload.load;
+  const bulk = bodyOctets >= 64 * kib;
+  // An open-loop client turns its event loop all the time, and every arm is offered the same rate.
+  const openLoop = kind === 'open-loop';
+  const compared = summary.arms.some((arm) => arm.rateRatio !== null);
+  const columns: Column[] = [
+    bulk
+      ? {
+          title: 'MiB/s each way',
+          cell: (arm) => figure((arm.rate * bodyOctets) / mebibyte),
+        }
+      : { title: `${workload.unit}/s`, cell: (arm) => grouped(Math.round(arm.rate)) },
+  ];
+  if (!openLoop) columns.push({ title: 'client CPU', cell: (arm) => micros(arm.clientMicros) });
+  columns.push({ title: 'server CPU', cell: (arm) => micros(arm.serverMicros) });
+  if (latency) {
+    columns.push({ title: 'p50', cell: (arm) => micros(arm.p50 ?? Number.NaN) });
+    columns.push({ title: 'p99', cell: (arm) => micros(arm.p99 ?? Number.NaN) });
+  }
+  if (compared && openLoop) {
+    columns.push({ title: `p99 of ${subjectName}`, cell: (arm) => interval(arm.p99Ratio) });
+  } else if (compared) {
+    columns.push({ title: `rate of ${subjectName}`, cell: (arm) => interval(arm.rateRatio) });
+    columns.push({
+      title: 'its CPU',
+      cell: (arm) => (arm.cpuRatio === null ? '' : `${figure(arm.cpuRatio.median)}x`),
+    });
+  }
+  return columns;
 }
 
 /** The marks and goals of all rows again, in one place. */
@@ -136,13 +167,8 @@ export function figure(value: number): string {
   return value.toPrecision(3);
 }
 
-function comparison(arm: ArmSummary): [string, string] {
-  if (arm.rateRatio === null) return ['', ''];
-  const cpu = arm.cpuRatio === null ? '' : `${figure(arm.cpuRatio.median)}x`;
-  return [interval(arm.rateRatio), cpu];
-}
-
-function interval(ratio: Estimate): string {
+function interval(ratio: Estimate | null): string {
+  if (ratio === null) return '';
   return `${figure(ratio.median)}x [${figure(ratio.low)}, ${figure(ratio.high)}]`;
 }
 

@@ -7,11 +7,17 @@ import { machineInfo, revisionInfo } from './machine.ts';
 import { measureRow, plannedMs, type RowSamples } from './measure.ts';
 import { type BenchOptions, helpText, parseOptions, UsageError } from './options.ts';
 import { installPeers } from './peers.ts';
+import type { Probe, ProbeResult } from './probes/probe.ts';
+import { probes } from './probes/probes.ts';
 import type { TlsMaterial } from './protocol.ts';
-import { duration, goalsTable, rowTable, TerminalProgress } from './report.ts';
+import { duration, goalsTable, probeTable, rowTable, TerminalProgress } from './report.ts';
 import { type RowSummary, summarize } from './summary.ts';
 import { canPinTo, killAllWorkers } from './worker-process.ts';
 import { type Workload, workloads } from './workloads.ts';
+
+interface MeasuredProbe extends ProbeResult {
+  readonly name: string;
+}
 
 /** A row and the arms that can run it here. */
 interface PlannedRow {
@@ -29,8 +35,12 @@ async function main(): Promise<number> {
     const { buildPeers } = await import('./build-peers.ts');
     return buildPeers(say);
   }
-  const plan = planRows(options);
-  if (plan.some((row) => row.arms.some((arm) => arm.client.needsPeers || arm.server.needsPeers))) {
+  const plannedProbes = options.mode === 'measure' ? planProbes(options) : [];
+  const plan = planRows(options, plannedProbes.length > 0);
+  if (
+    plannedProbes.length > 0 ||
+    plan.some((row) => row.arms.some((arm) => arm.client.needsPeers || arm.server.needsPeers))
+  ) {
     await installPeers(say);
   }
   const tls = plan.some((row) => row.workload.tls) ? await makeCertificate() : null;
@@ -42,11 +52,12 @@ async function main(): Promise<number> {
     const { profileRows } = await import('./profiles.ts');
     return profileRows(plan, options, tls, say);
   }
-  return measure(plan, options, tls);
+  return measure(plan, plannedProbes, options, tls);
 }
 
 async function measure(
   plan: readonly PlannedRow[],
+  plannedProbes: readonly Probe[],
   options: BenchOptions,
   tls: TlsMaterial | null,
 ): Promise<number> {
@@ -54,7 +65,9 @@ async function measure(
   const machine = machineInfo();
   const revision = revisionInfo();
   const pinned = canPinTo(options.serverCore) && canPinTo(options.clientCore);
-  const totalMs = plan.reduce((sum, row) => sum + plannedMs(row.arms.length, options), 0);
+  const totalMs =
+    plan.reduce((sum, row) => sum + plannedMs(row.arms.length, options), 0) +
+    plannedProbes.reduce((sum, probe) => sum + probe.plannedMs, 0);
   say(
     `${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, Node ${machine.node}; ` +
       (pinned
@@ -62,12 +75,18 @@ async function measure(
         : 'NOT PINNED: taskset is missing or those cores are not ours, so clients and servers may share a core'),
   );
   say(
-    `${plan.length} rows, ${options.launches} launches of ${options.blocksPerLaunch} blocks, ` +
+    `${plan.length + plannedProbes.length} rows, ${options.launches} launches of ${options.blocksPerLaunch} blocks, ` +
       `slices of ${options.sliceMs} ms; about ${duration(totalMs)}\n`,
   );
   const progress = new TerminalProgress(totalMs);
   const measured: { samples: RowSamples; summary: RowSummary }[] = [];
   const failures: { row: string; error: string }[] = [];
+  const fail = (row: string, error: unknown): void => {
+    progress.clear();
+    const text = error instanceof Error ? error.message : String(error);
+    failures.push({ row, error: text });
+    say(`FAILED ${row}: ${text}\n`);
+  };
   for (const { workload, arms } of plan) {
     progress.row(workload.name);
     try {
@@ -83,11 +102,26 @@ async function measure(
       progress.clear();
       process.stdout.write(`${rowTable(workload, summary)}\n`);
     } catch (error) {
-      progress.clear();
-      const text = error instanceof Error ? error.message : String(error);
-      failures.push({ row: workload.name, error: text });
-      say(`FAILED ${workload.name}: ${text}\n`);
+      fail(workload.name, error);
     }
+  }
+  const found: MeasuredProbe[] = [];
+  for (const probe of plannedProbes) {
+    progress.row(probe.name);
+    try {
+      const arms = options.arms.length > 0 ? options.arms : probe.arms;
+      const result = await probe.run(
+        arms.filter((arm) => probe.arms.includes(arm)),
+        options,
+        (text) => progress.stage(text),
+      );
+      found.push({ name: probe.name, ...result });
+      progress.clear();
+      process.stdout.write(`${probeTable(probe, result)}\n`);
+    } catch (error) {
+      fail(probe.name, error);
+    }
+    progress.passed(probe.plannedMs);
   }
   const summaries = measured.map((row) => row.summary);
   process.stdout.write(goalsTable(summaries));
@@ -101,6 +135,7 @@ async function measure(
       revision,
       settings: { ...settings, pinned },
       rows: measured.map((row) => ({ ...row.summary, samples: row.samples })),
+      probes: found,
       failures,
     };
     writeFileSync(jsonFile, `${JSON.stringify(result)}\n`);
@@ -114,14 +149,16 @@ async function measure(
 }
 
 /** The rows asked for, each with the arms that can run it; says which cannot. Throws UsageError. */
-function planRows(options: BenchOptions): PlannedRow[] {
+function planRows(options: BenchOptions, withProbes: boolean): PlannedRow[] {
   const wanted =
     options.only.length === 0
       ? workloads.filter((row) => row.quick || !options.quick)
       : options.only.flatMap((name) => {
           const found = workloads.filter((row) => row.name === name);
           const begun = workloads.filter((row) => row.name.startsWith(name));
-          if (begun.length === 0) throw new UsageError(`no row named '${name}'; see --list`);
+          if (begun.length === 0 && !probes.some((probe) => probe.name.startsWith(name))) {
+            throw new UsageError(`no row named '${name}'; see --list`);
+          }
           return found.length > 0 ? found : begun;
         });
   const reasons = new Set<string>();
@@ -136,8 +173,15 @@ function planRows(options: BenchOptions): PlannedRow[] {
   });
   for (const reason of reasons) say(reason);
   const runnable = plan.filter((row) => row.arms.length > 0);
-  if (runnable.length === 0) throw new UsageError('none of these arms can run these rows');
+  if (runnable.length === 0 && !withProbes)
+    throw new UsageError('none of these arms can run these rows');
   return runnable;
+}
+
+/** The rows asked for that are not a load; none of them is quick. */
+function planProbes(options: BenchOptions): Probe[] {
+  if (options.only.length === 0) return options.quick ? [] : [...probes];
+  return probes.filter((probe) => options.only.some((name) => probe.name.startsWith(name)));
 }
 
 /** The quick run leaves out the peers that only wrap others. */

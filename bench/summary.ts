@@ -35,6 +35,8 @@ export interface ArmSummary {
   readonly p99: number | null;
   /** purewire's rate ÷ this arm's; null for purewire itself, or where it does not take part. */
   readonly rateRatio: Estimate | null;
+  /** purewire's p99 ÷ this arm's, where the row records latencies. */
+  readonly p99Ratio: Estimate | null;
   /** purewire's CPU per completion ÷ this arm's, both sides together. */
   readonly cpuRatio: Estimate | null;
 }
@@ -95,6 +97,7 @@ export function summarize(workload: Workload, samples: RowSamples): RowSummary {
         p50: workload.load.latency ? middle('p50') : null,
         p99: workload.load.latency ? middle('p99') : null,
         rateRatio: isSubject ? null : ratio('rate', subjectName, name),
+        p99Ratio: isSubject || !workload.load.latency ? null : ratio('p99', subjectName, name),
         cpuRatio: isSubject ? null : ratio('cpuMicros', subjectName, name),
       };
     }),

@@ -98,6 +98,11 @@ export class FrameReader {
     return this.#block.streamId !== 0;
   }
 
+  /** The stream of the open header block, or 0 (L7 in time is the caller's). */
+  get openBlockStreamId(): number {
+    return this.#block.streamId;
+  }
+
   /** Octets held for later: an incomplete frame and the fragments of an open header block. */
   get buffered(): number {
     return this.#held + this.#block.octets;
@@ -210,7 +215,13 @@ export class FrameReader {
     if (!this.#settingsSeen) {
       // RFC 9113 §3.4: the first frame of either side is SETTINGS, and an acknowledgement is none.
       if (head[at + 3] !== FrameType.SETTINGS || (head[at + 4]! & FrameFlag.ACK) !== 0) {
-        fail(ErrorCode.PROTOCOL_ERROR, 'connection.first-frame-not-settings', 0);
+        // 'HTTP': what a client hears of a server, or of a proxy in between, that knows HTTP/1 only.
+        const isHttp1 = length === 0x48_54_54 && head[at + 3] === 0x50;
+        fail(
+          ErrorCode.PROTOCOL_ERROR,
+          isHttp1 ? 'connection.peer-speaks-http1' : 'connection.first-frame-not-settings',
+          0,
+        );
       }
     }
     // RFC 9113 §4.2: FRAME_SIZE_ERROR; for the connection whatever the type, because the payload is never read.

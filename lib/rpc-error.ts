@@ -1,6 +1,7 @@
 /** The error of a call that did not end with OK, and what a handler throws to choose its status. */
 
 import type { HeaderList } from '../framing/frame-handler.ts';
+import type { CallEnd } from './call-end.ts';
 import { Metadata, metadataOfHeaders } from './metadata.ts';
 import { statusName } from './status.ts';
 
@@ -10,6 +11,7 @@ export interface RpcStatus {
   readonly message: string;
   readonly trailers: HeaderList;
   readonly cause: unknown;
+  readonly end?: CallEnd;
 }
 
 /**
@@ -21,6 +23,8 @@ export class RpcError extends Error {
   readonly code: number;
   /** The status message; may be empty. */
   readonly details: string;
+  /** Who ended the call, in which phase and after what time; null for an error that is not the end of a call made from here. */
+  readonly end: CallEnd | null;
   #trailers: Metadata | HeaderList | null;
 
   /** `trailers`: trailing metadata, or the received header list it is made of when `metadata` is first asked for. */
@@ -29,6 +33,7 @@ export class RpcError extends Error {
     details = '',
     trailers: Metadata | HeaderList | null = null,
     cause: unknown = undefined,
+    end: CallEnd | null = null,
   ) {
     super(
       details === '' ? statusName(code) : `${statusName(code)}: ${details}`,
@@ -36,12 +41,14 @@ export class RpcError extends Error {
     );
     this.code = code;
     this.details = details;
+    this.end = end;
     this.#trailers = trailers;
   }
 
-  /** The error of a final status. The caller chooses a subclass, if any, and calls its constructor with the same four values. */
+  /** The error of a final status. The caller chooses a subclass, if any, and calls its constructor with the same values. */
   static fromStatus(status: RpcStatus): RpcError {
-    return new RpcError(status.code, status.message, status.trailers, status.cause);
+    const { code, message, trailers, cause, end } = status;
+    return new RpcError(code, message, trailers, cause, end);
   }
 
   /** Trailing metadata, made on first access; empty when none came. */

@@ -34,7 +34,7 @@ const LAYERS: readonly Layer[] = [
     name: 'transport/node',
     files: /^transport\/node\//,
     imports: [TRANSPORT],
-    packages: [/^node:(net|tls)$/],
+    packages: [/^node:(net|tls|crypto)$/],
   },
   { name: 'transport', files: /^transport\//, imports: [FRAMING] },
   {
@@ -54,7 +54,7 @@ const LAYERS: readonly Layer[] = [
     name: 'lib/platform',
     files: /^lib\/platform\//,
     imports: [CORE, TRANSPORT_INTERFACES],
-    packages: [/^node:(zlib|dns|fs|fs\/promises|path|url|process)$/],
+    packages: [/^node:(async_hooks|async_hooks|zlib|dns|fs|fs\/promises|path|url|process)$/],
   },
   {
     name: 'lib/channel',
@@ -75,6 +75,12 @@ const LAYERS: readonly Layer[] = [
     name: 'lib/protobuf',
     files: /^lib\/protobuf\//,
     imports: [CORE, /^lib\/platform\//],
+    packages: [/^protobufjs(\/|$)/],
+  },
+  {
+    name: 'lib/services',
+    files: /^lib\/services\//,
+    imports: [CORE, /^lib\/(alpha|protobuf)\//],
     packages: [/^protobufjs(\/|$)/],
   },
   {

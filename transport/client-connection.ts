@@ -30,8 +30,11 @@ import { CloseCause, StreamState } from './stream-state.ts';
 export interface ClientConnectionListener {
   /** The peer's first SETTINGS arrived. */
   onReady(): void;
-  /** GOAWAY received, or the stream ids are used up: open no more streams here. At most once, before `onClosed`. */
-  onDraining(reason: string): void;
+  /**
+   * GOAWAY received (its code, else null, and its debug data), or the stream ids are used up: open no more streams here. At most once, before
+   * `onClosed`, whose reason has the code of a later GOAWAY.
+   */
+  onDraining(reason: string, goAwayCode: number | null, goAwayDebug: string): void;
   /** The connection is over: exactly once. */
   onClosed(reason: ConnectionCloseReason): void;
   /** Runs queued user code at the end of each batch of events. */
@@ -54,6 +57,9 @@ const RELEASE_PROCESS_MS = 20;
 export class ClientConnection implements ClientTransport, ConnectionRole {
   readonly isClient = true;
   readonly lastPeerStreamId = 0;
+  /** The last GOAWAY received: its code, and its debug data as text. */
+  goAwayCode: number | null = null;
+  goAwayDebug = '';
   readonly #listener: ClientConnectionListener;
   readonly #connection: Http2Connection;
   readonly #clock: Clock;
@@ -61,7 +67,6 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
   #nextStreamId: number;
   /** The last stream id of the latest GOAWAY received; -1 before one. */
   #goAwayLastStreamId = -1;
-  #goAwayText = '';
   #ready = false;
   #drainingTold = false;
   #keepsProcessAlive = true;
@@ -100,7 +105,6 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
     return this.#connection.streams.size + this.#waiting.length;
   }
 
-  /** Streams that wait for a slot (RFC 9113 §5.1.2); the channel bounds them (L31). */
   get waitingStreams(): number {
     return this.#waiting.length;
   }
@@ -112,7 +116,7 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
       0,
       listener,
       connection.remote.initialWindowOctets,
-      connection.streamWindowOctets,
+      connection.receiver.streamWindowOctets,
     );
     if (connection.lifecycle !== Lifecycle.OPEN || this.#drainingTold) {
       stream.state = StreamState.CLOSED;
@@ -158,8 +162,10 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
     this.#nextStreamId += 2;
     stream.sendWindow.available = this.#connection.remote.initialWindowOctets;
     this.#connection.addStream(stream);
+    this.#connection.guard.onStreamOpened();
     stream.writeRequestHeaders(template);
     if (stream.hasQueued) this.#connection.output.schedule(stream);
+    this.#connection.timers.onStreamOpened();
     if (stream.id >= ROLL_OVER_STREAM_ID) this.#tellDraining('stream ids are used up');
   }
 
@@ -177,7 +183,7 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
     if (this.#drainingTold) return;
     this.#drainingTold = true;
     this.#abandonWaiting(reason);
-    this.#listener.onDraining(reason);
+    this.#listener.onDraining(reason, this.goAwayCode, this.goAwayDebug);
   }
 
   #abandonWaiting(reason: string): void {
@@ -244,8 +250,10 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'goaway.last-stream-id-even');
     }
     this.#goAwayLastStreamId = lastStreamId;
-    this.#goAwayText = `GOAWAY received: ${errorCodeName(errorCode)}${debug === '' ? '' : `, "${debug}"`}`;
-    this.#tellDraining(this.#goAwayText);
+    this.goAwayCode = errorCode;
+    this.goAwayDebug = debug;
+    const text = this.#goAwayText();
+    this.#tellDraining(text);
     this.#connection.streams.forEach((stream) => {
       if (stream.id > lastStreamId) {
         // RFC 9113 §6.8: streams above the last id were not and will not be processed.
@@ -253,7 +261,7 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
           stream,
           StreamProgress.REFUSED,
           ErrorCode.REFUSED_STREAM,
-          this.#goAwayText,
+          text,
         );
       }
     });
@@ -274,7 +282,12 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
 
   explainEnd(text: string): string {
     // The server's own words come with whatever ended the connection after them.
-    return this.#goAwayText === '' ? text : `${text} (${this.#goAwayText})`;
+    return this.goAwayCode === null ? text : `${text} (${this.#goAwayText()})`;
+  }
+
+  #goAwayText(): string {
+    const debug = this.goAwayDebug === '' ? '' : `, "${this.goAwayDebug}"`;
+    return `GOAWAY received: ${errorCodeName(this.goAwayCode ?? ErrorCode.NO_ERROR)}${debug}`;
   }
 
   onStreamsAbandoned(reason: string): void {

@@ -21,8 +21,13 @@ import type { Http2Stream } from './stream.ts';
 /** Output beyond this waits in the stream queues, where it can be scheduled fairly and dropped by a reset. */
 const OUTPUT_HIGH_WATER_OCTETS = 262_144;
 
+/** A PING ACK, the largest frame that answers a frame of the peer's. */
+const LARGEST_REPLY_OCTETS = 17;
+
 /** What the output tells its connection. */
 export interface OutputHost {
+  /** Coarse clock reading. */
+  readonly nowMs: number;
   /** The pipe stopped or went on taking octets. */
   onPipe(blocked: boolean, pendingOctets: number): void;
   /** L9: replies pile up unread; reading should pause until the pipe takes them. */
@@ -37,11 +42,15 @@ export interface OutputHost {
 export class ConnectionOutput {
   /** Payload octets queued in all streams. */
   queuedOctets = 0;
+  /** Octets of DATA that left the stream queues (L21). */
+  dataOctetsSent = 0;
   /** Set by the connection while it handles a read, whose end flushes anyway. */
   inRead = false;
   /** No more frames are written: GOAWAY was the last one. */
   closed = false;
   pipeBlocked = false;
+  /** When HEADERS or DATA were last written; coarse. */
+  lastTrafficMs: number = Number.NEGATIVE_INFINITY;
   readonly streamWriteQuotaOctets: number;
   readonly writer: FrameWriter;
   readonly sendWindow: SendWindow = new SendWindow(DEFAULT_WINDOW_OCTETS);
@@ -79,6 +88,12 @@ export class ConnectionOutput {
   /** Octets in the buffer that the pipe was not given yet. */
   get bufferedOctets(): number {
     return this.#output.length;
+  }
+
+  /** The pipe takes nothing and answers pile up: a server reads no more requests until it does (D1). */
+  get isOverfull(): boolean {
+    const room = OUTPUT_HIGH_WATER_OCTETS + this.#limits.controlPauseOctets;
+    return this.pipeBlocked && this.#output.length >= room;
   }
 
   /** Octets the pipe was given and has not taken yet. */
@@ -132,7 +147,7 @@ export class ConnectionOutput {
   writeMessage(streamId: number, flags: number, payload: Uint8Array, endStream: boolean): void {
     this.sendWindow.debit(payload.length + MESSAGE_PREFIX_OCTETS);
     this.writer.message(streamId, flags, payload, endStream);
-    this.#guard.onTrafficSent(true);
+    this.#onTraffic(true);
     this.scheduleFlush();
   }
 
@@ -146,15 +161,21 @@ export class ConnectionOutput {
     endStream: boolean,
   ): void {
     this.sendWindow.debit(octets);
+    this.dataOctetsSent += octets;
     this.writer.messagePart(streamId, flags, payload, offset, offset + octets, endStream);
-    this.#guard.onTrafficSent(true);
+    this.#onTraffic(true);
   }
 
   /** An empty DATA frame with END_STREAM: needs no window (RFC 9113 §6.9.1). */
   writeEmptyEnd(streamId: number): void {
     this.writer.dataHeader(streamId, 0, true);
-    this.#guard.onTrafficSent(true);
+    this.#onTraffic(true);
     this.scheduleFlush();
+  }
+
+  #onTraffic(isData: boolean): void {
+    this.lastTrafficMs = this.#host.nowMs;
+    this.#guard.onTrafficSent(isData);
   }
 
   // ---- the other frames ------------------------------------------------------------------------------------------
@@ -166,7 +187,7 @@ export class ConnectionOutput {
     endStream: boolean,
   ): void {
     this.writer.headers(streamId, template, extra, endStream);
-    this.#guard.onTrafficSent(false);
+    this.#onTraffic(false);
     this.scheduleFlush();
   }
 
@@ -188,6 +209,13 @@ export class ConnectionOutput {
     if (this.closed) return;
     this.writer.rstStream(streamId, errorCode);
     this.#countReply();
+  }
+
+  /** SETTINGS of ours; `parameters` is id, value, id, value, … */
+  writeSettings(parameters: readonly number[]): void {
+    if (this.closed) return;
+    this.writer.settings(parameters);
+    this.scheduleFlush();
   }
 
   writeSettingsAck(): void {
@@ -219,14 +247,12 @@ export class ConnectionOutput {
     this.#unsentReplies += 1;
     const { controlPauseFrames, controlPauseOctets, controlCloseFrames, controlCloseOctets } =
       this.#limits;
-    const buffered = this.#output.length;
-    if (this.#unsentReplies < controlPauseFrames && buffered < controlPauseOctets) return;
+    // Replies alone: DATA in the same buffer has bounds of its own.
+    const octets = this.#unsentReplies * LARGEST_REPLY_OCTETS;
+    if (this.#unsentReplies < controlPauseFrames && octets < controlPauseOctets) return;
     if (!this.pipeBlocked) this.flush();
     if (!this.pipeBlocked) return;
-    if (
-      this.#unsentReplies >= controlCloseFrames ||
-      this.#output.length >= OUTPUT_HIGH_WATER_OCTETS + controlCloseOctets
-    ) {
+    if (this.#unsentReplies >= controlCloseFrames || octets >= controlCloseOctets) {
       this.#host.onFlooded();
     } else this.#host.onRepliesPiledUp();
   }
@@ -250,7 +276,15 @@ export class ConnectionOutput {
   /** Hands everything to the pipe though it may be blocked: the last flush of a connection that closes. */
   flushAll(): void {
     const chunks = this.#output.takeChunks();
-    if (chunks.length > 0) this.#duplex.write(chunks);
+    if (chunks.length === 0) return;
+    this.#tell(chunks);
+    this.#duplex.write(chunks);
+  }
+
+  #tell(chunks: readonly Uint8Array[]): void {
+    const observer = this.#observer;
+    if (observer?.onOctetsSent === undefined) return;
+    for (const chunk of chunks) observer.onOctetsSent(chunk);
   }
 
   /** Hands everything waiting to the pipe, in one write. */
@@ -262,10 +296,7 @@ export class ConnectionOutput {
       const duplex = this.#duplex;
       if (duplex.pendingOctets === 0) this.#output.recycle();
       const chunks = this.#output.takeChunks();
-      const observer = this.#observer;
-      if (observer?.onOctetsSent !== undefined) {
-        for (const chunk of chunks) observer.onOctetsSent(chunk);
-      }
+      if (this.#observer !== null) this.#tell(chunks);
       const writable = duplex.write(chunks);
       const pending = duplex.pendingOctets;
       if (pending === 0) this.#output.recycle();

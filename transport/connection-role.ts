@@ -18,12 +18,18 @@ export interface ConnectionCloseReason {
   /** What happened, for people: the protocol check's token, the I/O error, or the GOAWAY's text. */
   readonly message: string;
   readonly cause: Error | undefined;
+  /** The RFC 9113 §7 code of the last GOAWAY that the peer sent, or null when it sent none. */
+  readonly goAwayCode: number | null;
+  /** The debug data of that GOAWAY as text, cut at `maxGoAwayDebugOctets` (L27). */
+  readonly goAwayDebug: string;
 }
 
 /** How a connection is set up. */
 export interface ConnectionOptions {
   readonly limits: Limits;
   readonly observer?: TransportObserver | null;
+  /** gRFC A8: whether a client sends keepalive PINGs without open streams too; false by default. Servers always do. */
+  readonly keepaliveWithoutCalls?: boolean;
   /** Runs a function at the end of this tick, after the microtasks; the one place that decides when writes are gathered. */
   readonly defer?: (run: () => void) => void;
   /** Runs a function in a later turn of the event loop, after other connections had theirs. */
@@ -35,6 +41,9 @@ export interface ConnectionRole {
   readonly isClient: boolean;
   /** The highest stream id of the peer's that was or might be acted on, for GOAWAY (RFC 9113 §6.8). */
   readonly lastPeerStreamId: number;
+  /** The last GOAWAY of the peer's: its code (null before one) and its debug data. */
+  readonly goAwayCode: number | null;
+  readonly goAwayDebug: string;
   /** Whether this id was never used (RFC 9113 §5.1, idle). */
   isIdle(streamId: number): boolean;
   /** HEADERS on an idle stream. May throw ConnectionError. */

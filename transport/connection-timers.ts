@@ -1,19 +1,22 @@
 /**
- * The timers of one connection: first SETTINGS, SETTINGS ACK, header block, write stall, keepalive (gRFC A8), round-trip marker, linger.
- * They only decide that time is up; the connection acts. None of them needs a writable socket (D4).
+ * The timers of one connection: first SETTINGS, SETTINGS ACK, header block, write stall, round-trip marker, linger; keepalive is in a file
+ * of its own. They only decide that time is up; the connection acts. None of them needs a writable socket (D4).
  */
 
 import { ErrorCode } from '../framing/constants.ts';
 import { ConnectionError } from '../framing/errors.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { Http2Connection } from './connection.ts';
+import { Keepalive, type KeptConnection } from './keepalive.ts';
 import type { Limits } from './limits.ts';
+import { setPatientTimer } from './patient-timer.ts';
 
 /** How long a connection that sent its last octets waits for the peer to close before it is destroyed. */
 const LINGER_MS = 1000;
 
 /** First octets of our PING payloads; a peer's ACK must carry the same eight octets (RFC 9113 §6.7). */
 const KEEPALIVE_PING: Uint8Array = Uint8Array.of(0x70, 0x77, 0x6b, 0x65, 0x65, 0x70, 0, 0);
+const BDP_PING: Uint8Array = Uint8Array.of(0x70, 0x77, 0x62, 0x64, 0x70, 0, 0, 0);
 const ROUND_TRIP_PING: Uint8Array = Uint8Array.of(0x70, 0x77, 0x64, 0x72, 0x61, 0x69, 0x6e, 0);
 
 function samePayload(chunk: Uint8Array, start: number, payload: Uint8Array): boolean {
@@ -24,29 +27,38 @@ function samePayload(chunk: Uint8Array, start: number, payload: Uint8Array): boo
 }
 
 /** The timers of one connection. */
-export class ConnectionTimers {
+export class ConnectionTimers implements KeptConnection {
   /** Clock reading of the latest read. */
   lastReadMs: number;
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #connection: Http2Connection;
+  readonly #keepalive: Keepalive;
   #firstSettings: Timer | null = null;
   #settingsAck: Timer | null = null;
   #settingsUnacknowledged = 0;
   #headerBlock: Timer | null = null;
+  #headerBlockStreamId = 0;
   #writeStall: Timer | null = null;
-  #keepalive: Timer | null = null;
-  #keepaliveAck: Timer | null = null;
   #roundTrip: Timer | null = null;
   #roundTripDone: (() => void) | null = null;
   #linger: Timer | null = null;
+  #bdpPending = false;
   #stopped = false;
 
-  constructor(clock: Clock, limits: Limits, connection: Http2Connection) {
+  /** `keepaliveWithoutCalls`: a client pings without open streams too; servers always do. */
+  constructor(
+    clock: Clock,
+    limits: Limits,
+    connection: Http2Connection,
+    isClient: boolean,
+    keepaliveWithoutCalls: boolean,
+  ) {
     this.#clock = clock;
     this.#limits = limits;
     this.#connection = connection;
     this.lastReadMs = clock.now();
+    this.#keepalive = new Keepalive(clock, limits, this, isClient, keepaliveWithoutCalls);
   }
 
   /** The first flight is written: L20 for the peer's preface and SETTINGS and for its ACK, and keepalive. */
@@ -55,16 +67,36 @@ export class ConnectionTimers {
     this.#firstSettings = this.#after(this.#limits.firstSettingsTimeoutMs, () => {
       throw new ConnectionError(ErrorCode.SETTINGS_TIMEOUT, 'connection.first-settings-timeout');
     });
-    this.#settingsAck = this.#after(this.#limits.settingsAckTimeoutMs, () => {
-      // RFC 9113 §6.5.3: SETTINGS that are not acknowledged in time may end the connection.
-      throw new ConnectionError(ErrorCode.SETTINGS_TIMEOUT, 'connection.settings-ack-timeout');
-    });
-    this.#armKeepalive(this.#limits.keepaliveTimeMs);
+    this.#armSettingsAck();
+    this.#keepalive.start();
   }
 
   onFirstSettings(): void {
     this.#firstSettings?.cancel();
     this.#firstSettings = null;
+  }
+
+  /** A further SETTINGS frame of ours is out; the caller waits with the next until this one is acknowledged. */
+  onSettingsSent(): void {
+    this.#settingsUnacknowledged += 1;
+    this.#armSettingsAck();
+  }
+
+  /** Whether SETTINGS of ours wait for their ACK. */
+  get settingsPending(): boolean {
+    return this.#settingsUnacknowledged > 0;
+  }
+
+  #armSettingsAck(): void {
+    this.#settingsAck = this.#after(this.#limits.settingsAckTimeoutMs, () => {
+      if (this.#connection.output.pipeBlocked) {
+        // Our SETTINGS may still wait on this side; whether the pipe moves is the write stall's concern (L20).
+        this.#armSettingsAck();
+        return;
+      }
+      // RFC 9113 §6.5.3: SETTINGS that are not acknowledged in time may end the connection.
+      throw new ConnectionError(ErrorCode.SETTINGS_TIMEOUT, 'connection.settings-ack-timeout');
+    });
   }
 
   /** A SETTINGS ACK came. False when there was nothing to acknowledge. */
@@ -76,16 +108,16 @@ export class ConnectionTimers {
     return true;
   }
 
-  /** After each read: whether a header block is unfinished (L7). */
-  onHeaderBlock(unfinished: boolean): void {
-    if (!unfinished) {
+  /** After each read: the stream whose header block is unfinished, or 0 (L7). */
+  onHeaderBlock(streamId: number): void {
+    if (streamId !== this.#headerBlockStreamId) {
+      this.#headerBlockStreamId = streamId;
       if (this.#headerBlock !== null) {
         this.#headerBlock.cancel();
         this.#headerBlock = null;
       }
-      return;
     }
-    if (this.#headerBlock !== null || this.#stopped) return;
+    if (streamId === 0 || this.#headerBlock !== null || this.#stopped) return;
     this.#headerBlock = this.#after(this.#limits.headerBlockTimeoutMs, () => {
       throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, 'headers.block-timeout');
     });
@@ -98,9 +130,12 @@ export class ConnectionTimers {
     if (!blocked || this.#stopped) return;
     this.#writeStall = this.#after(this.#limits.writeStallTimeoutMs, () => {
       const pending = this.#connection.output.pipePendingOctets;
-      // What counts is octets drained, not that the peer sent something (security.md, L21).
-      if (pending < pendingOctets) this.onPipe(true, pending);
-      else this.#connection.lose('write stalled: the peer does not read', undefined);
+      // What counts is octets drained, not that the peer sent something, and an octet now and then is not draining (L21).
+      if (pendingOctets - pending >= this.#limits.drainMinOctets) this.onPipe(true, pending);
+      else {
+        this.#connection.trip('connection.write-stalled');
+        this.#connection.lose('write stalled: the peer does not read', undefined);
+      }
     });
   }
 
@@ -119,36 +154,82 @@ export class ConnectionTimers {
     done?.();
   }
 
+  /** Sends the PING that measures a round trip for the BDP estimate. */
+  sampleBdp(): void {
+    this.#bdpPending = true;
+    this.#connection.output.writePing(BDP_PING);
+  }
+
   /** A PING ACK came. One that answers none of ours is ignored (it costs a frame of L23 like any other). */
   onPingAck(chunk: Uint8Array, start: number): void {
-    if (this.#roundTripDone !== null && samePayload(chunk, start, ROUND_TRIP_PING)) {
+    if (this.#bdpPending && samePayload(chunk, start, BDP_PING)) {
+      this.#bdpPending = false;
+      this.#connection.receiver.onBdpRoundTrip();
+    } else if (this.#roundTripDone !== null && samePayload(chunk, start, ROUND_TRIP_PING)) {
       this.#endRoundTrip();
-    } else if (this.#keepaliveAck !== null && samePayload(chunk, start, KEEPALIVE_PING)) {
-      this.#keepaliveAck.cancel();
-      this.#keepaliveAck = null;
-      this.#armKeepalive(this.#limits.keepaliveTimeMs);
-    } else this.#connection.glitch();
+    } else if (!samePayload(chunk, start, KEEPALIVE_PING) || !this.#keepalive.onAck()) {
+      this.#connection.glitch();
+    }
   }
 
-  /** gRFC A8: after keepaliveTime without a read, PING; without an answer in keepaliveTimeout the connection is dead. */
-  #armKeepalive(delayMs: number): void {
-    if (!Number.isFinite(delayMs) || this.#stopped) return;
-    this.#keepalive = this.#after(delayMs, () => {
-      const quietMs = this.#clock.now() - this.lastReadMs;
-      if (quietMs < this.#limits.keepaliveTimeMs) {
-        this.#armKeepalive(this.#limits.keepaliveTimeMs - quietMs);
-        return;
-      }
-      this.#connection.output.writePing(KEEPALIVE_PING);
-      this.#keepaliveAck = this.#after(this.#limits.keepaliveTimeoutMs, () => {
-        this.#connection.lose('keepalive: the peer did not answer a PING', undefined);
-      });
-    });
+  /** A client has just written the HEADERS of a new stream. */
+  onStreamOpened(): void {
+    this.#keepalive.onStreamOpened();
   }
 
-  /** Destroys the pipe after a short wait, unless the peer closes first; survives `stop`. */
-  linger(destroy: () => void): void {
-    this.#linger = this.#clock.setTimer(LINGER_MS, destroy, true);
+  // ---- KeptConnection --------------------------------------------------------------------------------------------
+
+  get openStreams(): number {
+    return this.#connection.streams.size;
+  }
+
+  get pipeBlocked(): boolean {
+    return this.#connection.output.pipeBlocked;
+  }
+
+  sendKeepalivePing(): void {
+    this.#connection.output.writePing(KEEPALIVE_PING);
+  }
+
+  onDead(): void {
+    this.#connection.trip('connection.keepalive-timeout');
+    this.#connection.lose('keepalive: the peer did not answer a PING', undefined);
+  }
+
+  runTimer(action: () => void): void {
+    this.#connection.runTimer(action);
+  }
+
+  /**
+   * Destroys the pipe when it has served: after `LINGER_MS` once everything was taken, unless the peer closes first. A clean end waits as
+   * long as the peer reads: octets leave the pipe, or its WINDOW_UPDATEs arrive for what is in the kernel's buffers. Survives `stop`.
+   */
+  linger(isClean: boolean, destroy: () => void): void {
+    let pending = this.#connection.output.pipePendingOctets;
+    const closedMs = this.#clock.now();
+    let progressMs = closedMs;
+    const patienceMs = isClean ? this.#limits.writeStallTimeoutMs : LINGER_MS;
+    const wait = (): void => {
+      this.#linger = this.#clock.setTimer(
+        LINGER_MS,
+        () => {
+          const nowMs = this.#clock.now();
+          const left = this.#connection.output.pipePendingOctets;
+          // One that broke a rule gets no more time, whatever it reads or sends; nor may sending alone keep a connection for ever (D4).
+          if (isClean && left < pending) progressMs = nowMs;
+          pending = left;
+          if (isClean && nowMs - closedMs < this.#limits.drainStallMs) {
+            progressMs = Math.max(progressMs, this.lastReadMs);
+          }
+          // With nothing left in this process the kernel does the rest, also when the process ends.
+          if (left === 0) this.#connection.setKeepsProcessAlive(false);
+          if (nowMs - progressMs >= patienceMs) destroy();
+          else wait();
+        },
+        pending > 0,
+      );
+    };
+    wait();
   }
 
   /** The pipe is gone. */
@@ -164,16 +245,15 @@ export class ConnectionTimers {
       this.#settingsAck,
       this.#headerBlock,
       this.#writeStall,
-      this.#keepalive,
-      this.#keepaliveAck,
       this.#roundTrip,
     ]) {
       timer?.cancel();
     }
+    this.#keepalive.stop();
     this.#roundTripDone = null;
   }
 
   #after(delayMs: number, action: () => void): Timer {
-    return this.#clock.setTimer(delayMs, () => this.#connection.runTimer(action), false);
+    return setPatientTimer(this.#clock, delayMs, () => this.#connection.runTimer(action));
   }
 }

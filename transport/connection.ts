@@ -14,14 +14,15 @@ import type { ByteDuplex, ByteDuplexListener, PeerInfo } from './byte-duplex.ts'
 import type { Clock } from './clock.ts';
 import { ConnectionOutput, type OutputHost } from './connection-output.ts';
 import {
-  type ConnectionCloseReason,
   type ConnectionOptions,
   type ConnectionRole,
   defaultNextTurn,
   Lifecycle,
 } from './connection-role.ts';
 import { ConnectionTimers } from './connection-timers.ts';
+import { DrainGuard } from './drain-guard.ts';
 import { FrameReceiver } from './frame-receiver.ts';
+import { withTrace } from './frame-trace.ts';
 import type { Limits } from './limits.ts';
 import type { TransportObserver } from './observer.ts';
 import { localSettings, RemoteSettings } from './settings.ts';
@@ -47,21 +48,29 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   readonly #duplex: ByteDuplex;
   readonly #role: ConnectionRole;
   readonly #observer: TransportObserver | null;
+  /** L21; a client's calls have deadlines instead. */
+  readonly #drainGuard: DrainGuard | null;
   readonly #decoder: HpackDecoder;
   readonly #reader: FrameReader;
   readonly #nextTurn: (run: () => void) => void;
   #framesThisTurn = 0;
   #streamsThisTurn = 0;
   #turnEndsMs = 0;
-  /** Reading waits for the next turn (L23) or for the pipe (L9); octets that still arrive are kept in the backlog. */
-  #readingPaused = false;
+  /** Reading waits for the next turn (L23), or for the pipe to take replies (L9); octets that still arrive are kept in the backlog. */
+  #pausedForTurn = false;
+  #pausedForPipe = false;
   #turnBooked = false;
   #backlog: Uint8Array[] = [];
   #backlogOffset = 0;
   #closedNotified = false;
 
-  constructor(duplex: ByteDuplex, clock: Clock, options: ConnectionOptions, role: ConnectionRole) {
-    const { limits } = options;
+  constructor(duplex: ByteDuplex, clock: Clock, given: ConnectionOptions, role: ConnectionRole) {
+    const { limits } = given;
+    const side = role.isClient ? 'client' : 'server';
+    const observer = withTrace(given.observer ?? null, side, duplex.peer.address, () =>
+      clock.now(),
+    );
+    const options = observer === null ? given : { ...given, observer };
     this.limits = limits;
     this.clock = clock;
     this.nowMs = clock.now();
@@ -69,10 +78,17 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.streams = new StreamTable(limits.maxRememberedStreams, limits.rememberedStreamMs);
     this.output = new ConnectionOutput(duplex, this.guard, options, this);
     this.receiver = new FrameReceiver(this, role);
-    this.timers = new ConnectionTimers(clock, limits, this);
+    this.timers = new ConnectionTimers(
+      clock,
+      limits,
+      this,
+      role.isClient,
+      options.keepaliveWithoutCalls ?? false,
+    );
+    this.#drainGuard = role.isClient ? null : new DrainGuard(clock, limits, this);
     this.#duplex = duplex;
     this.#role = role;
-    this.#observer = options.observer ?? null;
+    this.#observer = observer;
     this.#nextTurn = options.nextTurn ?? defaultNextTurn;
     this.#decoder = new HpackDecoder({
       maxTableOctets: limits.decoderTableOctets,
@@ -82,7 +98,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     });
     this.#reader = new FrameReader(
       {
-        role: role.isClient ? 'client' : 'server',
+        role: side,
         maxSettingsEntries: limits.maxSettingsEntries,
         maxContinuationFrames: limits.maxContinuationFrames,
         maxEmptyContinuationFrames: limits.maxEmptyContinuationFrames,
@@ -95,11 +111,6 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
 
   get peer(): PeerInfo {
     return this.#duplex.peer;
-  }
-
-  /** The window a new stream offers: never below the initial 65,535, which the peer may use until it has applied our SETTINGS (§6.9.3). */
-  get streamWindowOctets(): number {
-    return Math.max(this.limits.streamWindowOctets, DEFAULT_WINDOW_OCTETS);
   }
 
   /** Writes the first flight (preface, SETTINGS, connection window) and starts reading. Called once, by the role. */
@@ -140,9 +151,12 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   // ---- octets in -------------------------------------------------------------------------------------------------
 
   onOctets(chunk: Uint8Array): void {
-    if (this.lifecycle >= Lifecycle.CLOSING) return;
+    if (this.lifecycle >= Lifecycle.CLOSING) {
+      this.timers.lastReadMs = this.clock.now();
+      return;
+    }
     this.#observer?.onOctetsReceived?.(chunk);
-    if (this.#readingPaused) this.#backlog.push(chunk);
+    if (this.#pausedForTurn || this.#pausedForPipe) this.#backlog.push(chunk);
     else this.#read(chunk, 0);
   }
 
@@ -162,15 +176,17 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     if (reached < chunk.length && this.lifecycle < Lifecycle.CLOSING) {
       this.#backlog.unshift(chunk);
       this.#backlogOffset = reached;
-      this.#pauseReading();
+      this.#pausedForTurn = true;
+      this.#duplex.pause();
       this.#bookTurn();
     }
     this.#runReadEnd();
     const verdict = this.guard.onReadEnd();
     if (verdict !== null) this.fail(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, verdict));
     this.output.inRead = false;
-    this.timers.onHeaderBlock(this.#reader.inHeaderBlock);
+    this.timers.onHeaderBlock(this.#reader.openBlockStreamId);
     this.output.flush();
+    if (this.output.isOverfull) this.onRepliesPiledUp();
   }
 
   /** L23: bounds the frames and the time of one turn, so that one connection cannot hold the event loop. */
@@ -182,34 +198,29 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     }
   }
 
-  #pauseReading(): void {
-    if (this.#readingPaused) return;
-    this.#readingPaused = true;
-    this.#duplex.pause();
-  }
-
   #bookTurn(): void {
-    if (this.#turnBooked || this.output.pipeBlocked) return;
+    if (this.#turnBooked || this.#pausedForPipe) return;
     this.#turnBooked = true;
     this.#nextTurn(this.#continueReading);
   }
 
   readonly #continueReading = (): void => {
     this.#turnBooked = false;
-    if (this.lifecycle >= Lifecycle.CLOSING || this.output.pipeBlocked) return;
+    // A blocked pipe is no reason to stop: were both ends to wait for the other to read, neither ever would.
+    if (this.lifecycle >= Lifecycle.CLOSING || this.#pausedForPipe) return;
     const chunk = this.#backlog.shift();
-    if (chunk === undefined) {
-      this.#readingPaused = false;
-      this.#duplex.resume();
+    if (chunk !== undefined) {
+      const offset = this.#backlogOffset;
+      this.#backlogOffset = 0;
+      this.#read(chunk, offset);
+    }
+    if (this.lifecycle >= Lifecycle.CLOSING) return;
+    if (this.#backlog.length > 0) {
+      this.#bookTurn();
       return;
     }
-    const offset = this.#backlogOffset;
-    this.#backlogOffset = 0;
-    this.#read(chunk, offset);
-    if (this.#backlog.length === 0 && this.lifecycle < Lifecycle.CLOSING) {
-      this.#readingPaused = false;
-      this.#duplex.resume();
-    } else this.#bookTurn();
+    this.#pausedForTurn = false;
+    if (!this.#pausedForPipe) this.#duplex.resume();
   };
 
   #runReadEnd(): void {
@@ -219,7 +230,13 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   onWritable(): void {
     this.nowMs = this.clock.now();
     this.output.onPipeWritable();
-    if (this.#readingPaused) this.#bookTurn();
+    if (this.#pausedForPipe && !this.output.pipeBlocked) {
+      this.#pausedForPipe = false;
+      if (this.#backlog.length > 0) {
+        this.#pausedForTurn = true;
+        this.#bookTurn();
+      } else if (!this.#pausedForTurn) this.#duplex.resume();
+    }
     this.#runReadEnd();
     this.output.flush();
   }
@@ -247,11 +264,15 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   }
 
   onRepliesPiledUp(): void {
+    // Only a server stops reading because it cannot write. Two peers that both did would wait for each other for ever.
+    if (this.#role.isClient || this.#pausedForPipe) return;
+    this.#pausedForPipe = true;
     this.#reader.pause();
-    this.#pauseReading();
+    this.#duplex.pause();
   }
 
   onFlooded(): void {
+    this.trip('flooded');
     this.lose('flooded: the peer does not read the replies to its frames', undefined);
   }
 
@@ -259,11 +280,21 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.#runReadEnd();
   }
 
+  /** The last part of a stream's output waits behind octets that wait. */
+  onOutputFinished(stream: Http2Stream): void {
+    this.#drainGuard?.watch(stream);
+  }
+
   // ---- errors and the end ----------------------------------------------------------------------------------------
 
   /** L10: counts a frame that did no work. Throws ConnectionError when the budget is spent. */
   glitch(): void {
     this.enforce(this.guard.onGlitch(this.nowMs));
+  }
+
+  /** Tells the observer of a limit that has tripped and has no GOAWAY or RST_STREAM of its own. */
+  trip(token: ErrorToken): void {
+    this.#observer?.onProtocolError?.(0, ErrorCode.ENHANCE_YOUR_CALM, token);
   }
 
   enforce(verdict: Verdict): void {
@@ -279,7 +310,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.output.writeErrorReset(streamId, errorCode);
     const stream = this.streams.get(streamId);
     if (stream === undefined) {
-      this.streams.remove(streamId, CloseCause.LOCAL_RESET, this.nowMs);
+      this.streams.remove(streamId, CloseCause.LOCAL_RESET, this.nowMs, DEFAULT_WINDOW_OCTETS);
     } else {
       this.endStream(
         stream,
@@ -293,7 +324,22 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.enforce(this.guard.onOwnReset(this.nowMs));
   }
 
-  /** A reset by the call engine. Never counted against the peer. */
+  /** L21: the peer takes too little of a finished response: RST_STREAM CANCEL and a glitch. */
+  streamTooSlow(stream: Http2Stream): void {
+    this.#observer?.onProtocolError?.(stream.id, ErrorCode.CANCEL, 'stream.drained-too-slowly');
+    this.output.writeErrorReset(stream.id, ErrorCode.CANCEL);
+    this.endStream(
+      stream,
+      CloseCause.LOCAL_RESET,
+      ErrorCode.CANCEL,
+      Initiator.LIBRARY,
+      StreamProgress.PROCESSED,
+      'the peer did not take the response',
+    );
+    this.glitch();
+  }
+
+  /** A reset by the call engine. Not counted against the peer, but for a refusal: that is one more on the account of L4. */
   resetByUser(stream: Http2Stream, errorCode: number): void {
     if (stream.closeCause !== CloseCause.NONE) return;
     if (!this.output.inRead) this.nowMs = this.clock.now();
@@ -316,6 +362,10 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
       StreamProgress.PROCESSED,
       '',
     );
+    if (errorCode !== ErrorCode.REFUSED_STREAM || this.#role.isClient) return;
+    this.trip('stream.too-many-waiting-handlers');
+    const verdict = this.guard.onOwnReset(this.nowMs);
+    if (verdict !== null) this.fail(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, verdict));
   }
 
   /** Takes a stream out and tells its listener, then the role. */
@@ -352,7 +402,8 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.output.unschedule(stream);
     stream.dropQueue();
     stream.releaseUnread();
-    if (stream.id !== 0) this.streams.remove(stream.id, cause, this.nowMs);
+    if (stream.id === 0) return;
+    this.streams.remove(stream.id, cause, this.nowMs, stream.receiveWindow.credit);
   }
 
   #failFromRead(error: unknown): void {
@@ -380,6 +431,11 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   /** Sends GOAWAY with `errorCode` and `text`, ends every stream, and closes the pipe once that is sent. */
   close(errorCode: number, text: string, cause?: Error): void {
     if (this.lifecycle >= Lifecycle.CLOSING) return;
+    // Calls that ended well may have answers under way, which the peer reads at its own pace.
+    const isClean =
+      cause === undefined &&
+      this.streams.size === 0 &&
+      this.clock.now() - this.output.lastTrafficMs < this.limits.writeStallTimeoutMs;
     this.output.writeGoAway(this.#role.lastPeerStreamId, errorCode, text);
     this.output.closed = true;
     this.lifecycle = Lifecycle.CLOSING;
@@ -389,9 +445,9 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     const initiator = cause === undefined ? Initiator.USER : Initiator.LIBRARY;
     this.#notifyClosed(errorCode, initiator, text, cause);
     // What the peer still sends is read and dropped, so that no TCP reset overtakes GOAWAY.
-    if (this.#readingPaused) this.#duplex.resume();
+    if (this.#pausedForTurn || this.#pausedForPipe) this.#duplex.resume();
     this.#duplex.end();
-    this.timers.linger(() => this.#duplex.destroy());
+    this.timers.linger(isClean, () => this.#duplex.destroy());
     if (!this.output.inRead) this.#runReadEnd();
   }
 
@@ -437,8 +493,9 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.#closedNotified = true;
     this.lifecycle = Math.max(this.lifecycle, Lifecycle.CLOSING) as Lifecycle;
     this.timers.stop();
+    this.#drainGuard?.stop();
     this.#backlog = [];
-    const reason: ConnectionCloseReason = { errorCode, initiator, message, cause };
-    this.#role.onClosed(reason);
+    const { goAwayCode, goAwayDebug } = this.#role;
+    this.#role.onClosed({ errorCode, initiator, message, cause, goAwayCode, goAwayDebug });
   }
 }

@@ -6,6 +6,7 @@
 import { DEFAULT_WINDOW_OCTETS, ErrorCode, SettingId } from '../framing/constants.ts';
 import { ConnectionError, type ErrorToken } from '../framing/errors.ts';
 import type { FrameHandler, HeaderList } from '../framing/frame-handler.ts';
+import { BdpEstimator } from './bdp-estimator.ts';
 import type { Http2Connection } from './connection.ts';
 import type { ConnectionRole } from './connection-role.ts';
 import { ReceiveWindow } from './flow-control.ts';
@@ -20,12 +21,19 @@ import {
   StreamState,
 } from './stream-state.ts';
 
+/** Pad length octet and padding of one frame (RFC 9113 §6.1). */
+const MAX_PADDING_OCTETS = 256;
+
 /** The receiving half of a connection. */
 export class FrameReceiver implements FrameHandler {
   readonly rules: HeaderRules = new HeaderRules();
   readonly #connection: Http2Connection;
   readonly #role: ConnectionRole;
-  readonly #receiveWindow: ReceiveWindow = new ReceiveWindow(DEFAULT_WINDOW_OCTETS);
+  readonly #receiveWindow: ReceiveWindow = new ReceiveWindow(DEFAULT_WINDOW_OCTETS, 0);
+  readonly #bdp: BdpEstimator;
+  /** The window a stream of ours starts with. */
+  #streamWindowOctets: number;
+  #windowsLowered = false;
   /** Octets held unread that count against L29, and those of them the connection window was not yet credited for. */
   #unread = 0;
   #uncredited = 0;
@@ -33,11 +41,54 @@ export class FrameReceiver implements FrameHandler {
   constructor(connection: Http2Connection, role: ConnectionRole) {
     this.#connection = connection;
     this.#role = role;
+    const { streamWindowOctets, maxStreamWindowOctets } = connection.limits;
+    // Never below the initial 65,535, which the peer may use until it has applied our SETTINGS (RFC 9113 §6.9.3).
+    this.#streamWindowOctets = Math.max(streamWindowOctets, DEFAULT_WINDOW_OCTETS);
+    this.#bdp = new BdpEstimator(this.#streamWindowOctets, maxStreamWindowOctets);
+  }
+
+  /** The window that a new stream offers. */
+  get streamWindowOctets(): number {
+    return this.#streamWindowOctets;
   }
 
   /** Opens the connection window to `octets` (L16). Returns the increment to announce, or 0. */
   openWindow(octets: number): number {
     return this.#receiveWindow.widen(octets);
+  }
+
+  /** The peer has applied our first SETTINGS: a stream window smaller than the initial one holds from here on (RFC 9113 §6.9.2). */
+  #lowerStreamWindows(): void {
+    const { limits, streams } = this.#connection;
+    const excess = DEFAULT_WINDOW_OCTETS - limits.streamWindowOctets;
+    if (excess <= 0 || this.#windowsLowered) return;
+    this.#windowsLowered = true;
+    this.#streamWindowOctets -= excess;
+    streams.forEach((stream) => {
+      this.#announce(stream, stream.receiveWindow.lower(excess, this.#connection.nowMs));
+    });
+  }
+
+  /** A round trip was measured while DATA flowed: the windows follow the estimate, within L30. */
+  onBdpRoundTrip(): void {
+    const { limits, timers, output, streams } = this.#connection;
+    if (timers.settingsPending || !this.#bdp.onRoundTrip()) return;
+    // L29: windows grow only while all streams together could hold what they allow.
+    if (this.#bdp.windowOctets * streams.size > limits.maxUnreadOctets) return;
+    const growth = this.#bdp.windowOctets - this.#streamWindowOctets;
+    if (growth <= 0) return;
+    this.#streamWindowOctets += growth;
+    streams.forEach((stream) => {
+      stream.receiveWindow.raise(growth);
+    });
+    output.writeSettings([SettingId.INITIAL_WINDOW_SIZE, this.#streamWindowOctets]);
+    timers.onSettingsSent();
+    const connectionOctets = Math.min(
+      limits.maxConnectionWindowOctets,
+      2 * this.#streamWindowOctets,
+    );
+    const increment = this.#receiveWindow.widen(connectionOctets);
+    if (increment > 0) output.writeWindowUpdate(0, increment);
   }
 
   // ---- frames in: DATA and HEADERS -------------------------------------------------------------------------------
@@ -59,7 +110,7 @@ export class FrameReceiver implements FrameHandler {
     if (stream === undefined) {
       // RFC 9113 §6.9: DATA of closed streams still counts against the connection window, so it is credited at once (D7).
       this.#creditConnection(flowLength);
-      this.#onFrameOfClosedStream(streamId, true);
+      this.#onFrameOfClosedStream(streamId, true, flowLength);
       return;
     }
     const payload = end - start;
@@ -102,6 +153,7 @@ export class FrameReceiver implements FrameHandler {
         return;
       }
     }
+    if (this.#bdp.onData(payload)) this.#connection.timers.sampleBdp();
     stream.emptyDataInARow = payload === 0 ? stream.emptyDataInARow + 1 : 0;
     this.#connection.enforce(
       this.#connection.guard.onData(payload, endStream, stream.emptyDataInARow),
@@ -117,13 +169,17 @@ export class FrameReceiver implements FrameHandler {
     )
       return;
     const padding = flowLength - payload;
-    if (padding > 0) this.creditStream(stream, padding);
+    if (padding > 0) {
+      stream.receiveWindow.paddingRoom = MAX_PADDING_OCTETS;
+      this.creditStream(stream, padding);
+    }
     if (used > 0) stream.consume(used);
     if (endStream) stream.closeIfDone();
   }
 
   onHeaders(streamId: number, headers: HeaderList, endStream: boolean, complete: boolean): void {
     this.#connection.countFrame();
+    if (!complete) this.#connection.trip('headers.list-too-large');
     const stream = this.#connection.streams.get(streamId);
     if (stream === undefined) {
       if (this.#role.isIdle(streamId))
@@ -198,8 +254,11 @@ export class FrameReceiver implements FrameHandler {
       }
       return;
     }
-    if (complete) stream.contentLengthLeft = rules.contentLength;
-    if (endStream && stream.contentLengthLeft > 0 && rules.status !== 304) {
+    // RFC 9113 §8.1.1: 204 and 304 have no content, whatever length they speak of.
+    if (complete && rules.status !== 204 && rules.status !== 304) {
+      stream.contentLengthLeft = rules.contentLength;
+    }
+    if (endStream && stream.contentLengthLeft > 0) {
       this.#connection.streamError(
         stream.id,
         ErrorCode.PROTOCOL_ERROR,
@@ -215,20 +274,20 @@ export class FrameReceiver implements FrameHandler {
 
   #onHeadersOfClosedStream(streamId: number): void {
     const cause = this.#connection.streams.causeOf(streamId, this.#connection.nowMs);
+    if (cause === CloseCause.END_STREAM || cause === CloseCause.REMOTE_RESET) {
+      // RFC 9113 §5.1: the peer itself had closed its side.
+      throw new ConnectionError(ErrorCode.STREAM_CLOSED, 'stream.headers-on-closed', streamId);
+    }
     if (cause === CloseCause.NONE && !this.#role.isClient) {
       // RFC 9113 §5.1.1: an id that is neither new nor known to be closed is an unexpected stream identifier.
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'stream.id-not-increasing', streamId);
     }
-    if (cause === CloseCause.NONE || cause === CloseCause.LOCAL_RESET) {
-      // RFC 9113 §5.1: what was under way when we sent RST_STREAM, lately or long ago, is ignored; its block has been decoded.
-      this.#connection.glitch();
-      return;
-    }
-    throw new ConnectionError(ErrorCode.STREAM_CLOSED, 'stream.headers-on-closed', streamId);
+    // RFC 9113 §5.1: what was under way when we ended the stream, lately or long ago, is ignored; its block has been decoded.
+    this.#connection.glitch();
   }
 
   /** DATA, RST_STREAM or WINDOW_UPDATE for a stream that is not in the table. */
-  #onFrameOfClosedStream(streamId: number, isData: boolean): void {
+  #onFrameOfClosedStream(streamId: number, isData: boolean, flowLength: number): void {
     if (this.#role.isIdle(streamId)) {
       // RFC 9113 §5.1: on an idle stream only HEADERS and PRIORITY may arrive.
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'stream.frame-on-idle', streamId);
@@ -245,6 +304,7 @@ export class FrameReceiver implements FrameHandler {
         return;
       }
     }
+    if (this.#connection.streams.explainsLateFrame(streamId, flowLength)) return;
     // RFC 9113 §5.1: RST_STREAM and WINDOW_UPDATE may cross our end of the stream, anything may cross our reset. Streams that are closed
     // but forgotten (L32) get the same "minimal processing": a burst of cancellations must not end the connection.
     this.#connection.glitch();
@@ -256,10 +316,10 @@ export class FrameReceiver implements FrameHandler {
     this.#connection.countFrame();
     const stream = this.#connection.streams.get(streamId);
     if (stream === undefined) {
-      this.#onFrameOfClosedStream(streamId, false);
+      this.#onFrameOfClosedStream(streamId, false, 0);
       return;
     }
-    if (!this.#role.isClient)
+    if (!this.#role.isClient && this.#connection.nowMs < stream.expiresMs)
       this.#connection.enforce(this.#connection.guard.onPeerReset(this.#connection.nowMs));
     const progress =
       errorCode === ErrorCode.REFUSED_STREAM ? StreamProgress.REFUSED : StreamProgress.PROCESSED;
@@ -318,8 +378,10 @@ export class FrameReceiver implements FrameHandler {
   onSettingsEnd(ack: boolean): void {
     this.#connection.countFrame();
     if (ack) {
-      if (this.#connection.timers.onSettingsAck()) this.#connection.onSettingsAcknowledged();
-      else this.#connection.glitch();
+      if (this.#connection.timers.onSettingsAck()) {
+        this.#lowerStreamWindows();
+        this.#connection.onSettingsAcknowledged();
+      } else this.#connection.glitch();
       return;
     }
     this.#connection.enforce(this.#connection.guard.onSettings(this.#connection.nowMs));
@@ -372,7 +434,7 @@ export class FrameReceiver implements FrameHandler {
     }
     const stream = this.#connection.streams.get(streamId);
     if (stream === undefined) {
-      this.#onFrameOfClosedStream(streamId, false);
+      this.#onFrameOfClosedStream(streamId, false, 0);
       return;
     }
     if (!stream.sendWindow.credit(increment)) {
@@ -414,7 +476,7 @@ export class FrameReceiver implements FrameHandler {
   // ---- windows of the receiving side -----------------------------------------------------------------------------
 
   #creditConnection(octets: number): void {
-    const increment = this.#receiveWindow.release(octets);
+    const increment = this.#receiveWindow.release(octets, this.#connection.nowMs);
     if (increment > 0) this.#connection.output.writeWindowUpdate(0, increment);
   }
 
@@ -426,7 +488,8 @@ export class FrameReceiver implements FrameHandler {
       return;
     }
     this.#uncredited += payload;
-    if (flowLength > payload) this.#creditConnection(flowLength - payload);
+    // Also with nothing to give: what was given before may be due now that the peer's credit runs low.
+    this.#creditConnection(flowLength - payload);
   }
 
   /** `octets` no longer count as unread. Called by streams. */
@@ -442,7 +505,10 @@ export class FrameReceiver implements FrameHandler {
   /** Gives `octets` of a stream back to its window. Called by streams. */
   creditStream(stream: Http2Stream, octets: number): void {
     this.#connection.guard.onConsumed(octets);
-    const increment = stream.receiveWindow.release(octets);
+    this.#announce(stream, stream.receiveWindow.release(octets, this.#connection.clock.now()));
+  }
+
+  #announce(stream: Http2Stream, increment: number): void {
     // RFC 9113 §6.9: a stream that ended on the peer's side needs no more credit.
     if (increment > 0 && canReceive(stream.state))
       this.#connection.output.writeWindowUpdate(stream.id, increment);

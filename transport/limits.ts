@@ -51,7 +51,10 @@ export interface Limits {
   readonly maxSettingsEntries: number;
   readonly settingsBurst: number;
   readonly settingsPerSecond: number;
-  /** L13: empty DATA without END_STREAM, in a row per stream and in all per connection. Beyond: GOAWAY ENHANCE_YOUR_CALM. */
+  /**
+   * L13: empty DATA without END_STREAM, in a row per stream, and per connection beyond the number of DATA frames that carried something.
+   * Beyond: GOAWAY ENHANCE_YOUR_CALM.
+   */
   readonly maxEmptyDataInARow: number;
   readonly maxEmptyData: number;
   /**
@@ -71,11 +74,17 @@ export interface Limits {
   readonly connectionWriteQuotaOctets: number;
   /** L18: one received message, before and after decompression. Beyond: RESOURCE_EXHAUSTED. */
   readonly maxReceiveMessageOctets: number;
-  /** L18: messages received and not yet taken per stream. Beyond: the window is not credited. */
+  /**
+   * L18: messages received and not yet taken per stream. Nothing counts them: at most one message per stream is cut out ahead of its
+   * reader, the rest are octets that hold the stream's window, so that tiny messages cost no more than their octets.
+   */
   readonly maxUndeliveredMessages: number;
   /** L19: messages being decompressed at once per connection. Beyond: they wait. */
   readonly maxConcurrentInflates: number;
-  /** L20: TLS handshake, preface and first SETTINGS, SETTINGS ACK, socket write stall. Beyond: the connection is destroyed. */
+  /**
+   * L20: TLS handshake, preface and first SETTINGS, SETTINGS ACK, socket write stall (less than `drainMinOctets` taken). Beyond: the
+   * connection is destroyed.
+   */
   readonly tlsHandshakeTimeoutMs: number;
   readonly firstSettingsTimeoutMs: number;
   readonly settingsAckTimeoutMs: number;
@@ -89,6 +98,11 @@ export interface Limits {
   readonly keepaliveTimeoutMs: number;
   /** L22: smallest accepted keepalive time of a client. */
   readonly keepaliveFloorMs: number;
+  /**
+   * L22: a client connection silent for this long is asked (PING) when a call wants to use it (Infinity: it is trusted). No answer within
+   * `keepaliveTimeoutMs`: close.
+   */
+  readonly verifyAfterQuietMs: number;
   /** L23: frames and milliseconds handled per read turn; new streams per turn, as a multiple of L1. Beyond: the rest in the next turn. */
   readonly framesPerTurn: number;
   readonly turnTimeMs: number;
@@ -110,7 +124,7 @@ export interface Limits {
   readonly maxConnectionAgeGraceMs: number;
   /** L28: connections per peer address. Beyond: the newest is closed. */
   readonly maxConnectionsPerAddress: number;
-  /** L29: octets a connection holds unread. Beyond: its window is credited on use, no longer on receipt. */
+  /** L29: octets a connection holds unread: room for L1 streams with full windows (L16), so that parked streams do not stop the others. Beyond: its window is credited on use, no longer on receipt. */
   readonly maxUnreadOctets: number;
   /** L30: growth of receive windows. Beyond: they stay. */
   readonly maxStreamWindowOctets: number;
@@ -173,6 +187,7 @@ const COMMON_LIMITS: Limits = {
   keepaliveTimeMs: Number.POSITIVE_INFINITY,
   keepaliveTimeoutMs: 20_000,
   keepaliveFloorMs: 10_000,
+  verifyAfterQuietMs: 60_000,
   framesPerTurn: 1000,
   turnTimeMs: 10,
   newStreamsPerTurnFactor: 2,
@@ -187,7 +202,7 @@ const COMMON_LIMITS: Limits = {
   maxConnectionAgeJitter: 0.1,
   maxConnectionAgeGraceMs: Number.POSITIVE_INFINITY,
   maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
-  maxUnreadOctets: 4_194_304,
+  maxUnreadOctets: 33_554_432,
   maxStreamWindowOctets: 4_194_304,
   maxConnectionWindowOctets: 8_388_608,
   maxWaitingCalls: 10_000,
@@ -201,13 +216,14 @@ export const SERVER_LIMITS: Limits = { ...COMMON_LIMITS, keepaliveTimeMs: 7_200_
 /** Defaults of a client connection: keepalive is off, as in every gRPC client. */
 export const CLIENT_LIMITS: Limits = COMMON_LIMITS;
 
-/** The stricter L28 preset for a server that faces the open internet. */
+/** The stricter preset for a server that faces the open internet: L28 is on, L29 as small as it was recommended. */
 export const EDGE_LIMITS: Limits = {
   ...SERVER_LIMITS,
   maxConnectionIdleMs: 300_000,
   maxConnectionAgeMs: 1_800_000,
   maxConnectionAgeGraceMs: 300_000,
   maxConnectionsPerAddress: 100,
+  maxUnreadOctets: 4_194_304,
 };
 
 /**

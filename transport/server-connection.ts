@@ -8,6 +8,7 @@ import type { HeaderList } from '../framing/frame-handler.ts';
 import type { ByteDuplex, PeerInfo } from './byte-duplex.ts';
 import type { Clock } from './clock.ts';
 import { Http2Connection } from './connection.ts';
+import { ConnectionAge } from './connection-age.ts';
 import {
   type ConnectionCloseReason,
   type ConnectionOptions,
@@ -48,11 +49,19 @@ const NO_LISTENER: StreamListener = {
 export class ServerConnection implements ServerTransport, ConnectionRole {
   readonly isClient = false;
   lastPeerStreamId = 0;
+  /** The last GOAWAY received: its code, and its debug data as text. */
+  goAwayCode: number | null = null;
+  goAwayDebug = '';
   readonly #listener: ServerConnectionListener;
   readonly #connection: Http2Connection;
+  /** The highest id seen in HEADERS. Above `lastPeerStreamId` once requests cross our last GOAWAY, whose stream id must not grow (§6.8). */
+  #highestStreamId = 0;
   /** Streams above this id are not accepted: 2^31-1 until the second GOAWAY. */
   #acceptUpTo: number = MAX_STREAM_ID;
   #draining = false;
+  /** What the GOAWAY frames of the graceful end say (gRFC A9). */
+  #drainReason = 'shutdown';
+  readonly #age: ConnectionAge;
 
   constructor(
     duplex: ByteDuplex,
@@ -62,6 +71,7 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
   ) {
     this.#listener = listener;
     this.#connection = new Http2Connection(duplex, clock, options, this);
+    this.#age = new ConnectionAge(clock, options.limits, this);
     this.#connection.start();
   }
 
@@ -73,14 +83,15 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
     return this.#connection.streams.size;
   }
 
-  drain(): void {
+  drain(reason = 'shutdown'): void {
     if (this.#draining || this.#connection.lifecycle >= Lifecycle.CLOSING) return;
     this.#draining = true;
+    this.#drainReason = reason;
     // RFC 9113 §6.8: the first GOAWAY stops the client without losing what is under way; after a round trip the second names the truth.
-    this.#connection.announceEnd(MAX_STREAM_ID, ErrorCode.NO_ERROR, 'shutdown');
+    this.#connection.announceEnd(MAX_STREAM_ID, ErrorCode.NO_ERROR, reason);
     this.#connection.timers.roundTrip(() => {
       this.#acceptUpTo = this.lastPeerStreamId;
-      this.#connection.announceEnd(this.lastPeerStreamId, ErrorCode.NO_ERROR, 'shutdown');
+      this.#connection.announceEnd(this.lastPeerStreamId, ErrorCode.NO_ERROR, reason);
       this.#closeIfDrained();
     });
   }
@@ -96,15 +107,28 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
       this.activeStreams === 0 &&
       this.#connection.lifecycle < Lifecycle.CLOSING
     ) {
-      this.#connection.close(ErrorCode.NO_ERROR, 'shutdown');
+      this.#connection.close(ErrorCode.NO_ERROR, this.#drainReason);
     }
+  }
+
+  // ---- AgingConnection -------------------------------------------------------------------------------------------
+
+  /** As `close`, for the end of the grace of L28. */
+  cutOff(reason: string): void {
+    this.#connection.trip('connection.age-grace-over');
+    this.#connection.close(ErrorCode.NO_ERROR, reason);
+  }
+
+  /** As `Http2Connection.runTimer`. */
+  runTimer(action: () => void): void {
+    this.#connection.runTimer(action);
   }
 
   // ---- ConnectionRole --------------------------------------------------------------------------------------------
 
   isIdle(streamId: number): boolean {
     // RFC 9113 §5.1.1: clients use odd ids; an even one was never opened, since we never push.
-    return (streamId & 1) === 0 || streamId > this.lastPeerStreamId;
+    return (streamId & 1) === 0 || streamId > this.#highestStreamId;
   }
 
   onNewStream(streamId: number, headers: HeaderList, endStream: boolean, complete: boolean): void {
@@ -112,6 +136,7 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
     if ((streamId & 1) === 0) {
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'stream.id-even-from-client', streamId);
     }
+    this.#highestStreamId = streamId;
     if (streamId > this.#acceptUpTo) {
       // RFC 9113 §6.8: requests that crossed our last GOAWAY are ignored, and counted: draining is no free pass (S10).
       connection.streamError(streamId, ErrorCode.REFUSED_STREAM, 'stream.refused-after-goaway');
@@ -138,7 +163,7 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
       streamId,
       NO_LISTENER,
       connection.remote.initialWindowOctets,
-      connection.streamWindowOctets,
+      connection.receiver.streamWindowOctets,
     );
     stream.headersReceived = true;
     if (complete) stream.contentLengthLeft = rules.contentLength;
@@ -152,7 +177,9 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
     // Nothing in a client's settings starts work on a server.
   }
 
-  onGoAway(_lastStreamId: number, _errorCode: number, _debug: string): void {
+  onGoAway(_lastStreamId: number, errorCode: number, debug: string): void {
+    this.goAwayCode = errorCode;
+    this.goAwayDebug = debug;
     // The client opens no more streams; those it has run on (RFC 9113 §6.8).
     if (this.activeStreams === 0 && !this.#draining) this.drain();
   }
@@ -162,6 +189,7 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
   }
 
   onStreamEnded(): void {
+    if (this.activeStreams === 0) this.#age.onIdle();
     this.#closeIfDrained();
   }
 
@@ -178,6 +206,7 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
   }
 
   onClosed(reason: ConnectionCloseReason): void {
+    this.#age.stop();
     this.#listener.onClosed(reason);
   }
 }

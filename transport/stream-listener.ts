@@ -53,9 +53,16 @@ export interface ClientStreamListener extends StreamListener {
 
 /** One HTTP/2 stream as the call engine uses it. Every method is safe in every state; after the stream is closed they do nothing. */
 export interface TransportStream {
+  /** Whether our END_STREAM or RST_STREAM was written, or the stream is over; octets that still wait in its queue keep it open. */
+  readonly isSendClosed: boolean;
   /** Stream identifier; 0 until a slot is free and HEADERS are written. */
   readonly id: number;
   readonly peer: PeerInfo;
+  /**
+   * Server: from this reading of the connection's clock on, a reset by the peer is taken for the deadline of the call and does not count
+   * against L3. Set by the call engine; Infinity to begin with.
+   */
+  expiresMs?: number;
   /**
    * Server: sends initial response headers: `template` (the same array object each time lets the encoder reuse its block) followed by
    * `extra`. With `endStream` this is a Trailers-Only response.
@@ -89,6 +96,8 @@ export interface ClientTransport {
   readonly peer: PeerInfo;
   /** Streams open or waiting for a slot. */
   readonly activeStreams: number;
+  /** Those of them that wait for a slot (RFC 9113 §5.1.2); the channel bounds them (L31). */
+  readonly waitingStreams: number;
   /**
    * Opens a stream: HEADERS with `template` + `listener.onSendHeaders()` are written at once when a slot is free (RFC 9113 §5.1.2), else
    * when one becomes free, in order of opening. On a draining or closed transport the listener gets `onClosed` with MISCARRIED.

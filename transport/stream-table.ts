@@ -5,6 +5,9 @@
 import type { Http2Stream } from './stream.ts';
 import { CloseCause } from './stream-state.ts';
 
+/** Frames without DATA that may cross the end of a stream: its own RST_STREAM, and WINDOW_UPDATEs for what was sent before. */
+const LATE_FRAMES = 16;
+
 /** Slots of a table at its first stream. */
 const FIRST_CAPACITY = 16;
 
@@ -23,6 +26,9 @@ export class StreamTable {
   #ids: Float64Array | null = null;
   #causes: Uint8Array | null = null;
   #times: Float64Array | null = null;
+  /** Octets of DATA, and frames of other kinds, that may still arrive on an ended stream without being the peer's fault. */
+  #credits: Float64Array | null = null;
+  #frames: Uint8Array | null = null;
   #next = 0;
 
   constructor(maxRemembered: number, rememberedMs: number) {
@@ -91,14 +97,19 @@ export class StreamTable {
     return true;
   }
 
-  /** Takes a stream out, if it is in, and remembers why it ended. `nowMs` is the connection's clock reading. */
-  remove(streamId: number, cause: CloseCause, nowMs: number): void {
+  /**
+   * Takes a stream out, if it is in, and remembers why it ended. `nowMs` is the connection's clock reading, `creditOctets` what the peer may have
+   * had under way of DATA.
+   */
+  remove(streamId: number, cause: CloseCause, nowMs: number, creditOctets: number): void {
     const wasLive = this.#delete(streamId);
     if (this.#maxRemembered === 0) return;
     if (this.#ids === null || this.#causes === null || this.#times === null) {
       this.#ids = new Float64Array(this.#maxRemembered);
       this.#causes = new Uint8Array(this.#maxRemembered);
       this.#times = new Float64Array(this.#maxRemembered);
+      this.#credits = new Float64Array(this.#maxRemembered);
+      this.#frames = new Uint8Array(this.#maxRemembered);
     }
     if (!wasLive) {
       // Ended before: what ended it last decides.
@@ -112,6 +123,8 @@ export class StreamTable {
     this.#ids[this.#next] = streamId;
     this.#causes[this.#next] = cause;
     this.#times[this.#next] = nowMs;
+    if (this.#credits !== null) this.#credits[this.#next] = creditOctets;
+    if (this.#frames !== null) this.#frames[this.#next] = LATE_FRAMES;
     this.#next = this.#next + 1 === this.#maxRemembered ? 0 : this.#next + 1;
   }
 
@@ -123,5 +136,23 @@ export class StreamTable {
     if (index < 0) return CloseCause.NONE;
     if (nowMs - (this.#times[index] ?? 0) > this.#rememberedMs) return CloseCause.NONE;
     return (this.#causes[index] ?? CloseCause.NONE) as CloseCause;
+  }
+
+  /**
+   * Whether a frame for an ended stream is explained by its end: DATA of `flowLength` octets that the stream's window still allowed, or one
+   * of the few RST_STREAM and WINDOW_UPDATE frames that cross it. Takes it off what is allowed.
+   */
+  explainsLateFrame(streamId: number, flowLength: number): boolean {
+    const index = this.#ids === null ? -1 : this.#ids.indexOf(streamId);
+    if (index < 0 || this.#credits === null || this.#frames === null) return false;
+    if (flowLength > 0) {
+      const left = (this.#credits[index] ?? 0) - flowLength;
+      this.#credits[index] = left;
+      return left >= 0;
+    }
+    const frames = this.#frames[index] ?? 0;
+    if (frames === 0) return false;
+    this.#frames[index] = frames - 1;
+    return true;
   }
 }

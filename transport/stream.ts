@@ -8,6 +8,7 @@ import type { HeaderList } from '../framing/frame-handler.ts';
 import { MESSAGE_PREFIX_OCTETS } from '../framing/message/message-framer.ts';
 import type { PeerInfo } from './byte-duplex.ts';
 import type { Http2Connection } from './connection.ts';
+import type { DrainRecord } from './drain-guard.ts';
 import { ReceiveWindow, SendWindow } from './flow-control.ts';
 import {
   type ClientStreamListener,
@@ -74,6 +75,10 @@ export class Http2Stream implements TransportStream {
   nextWaiting: Http2Stream | null;
   /** Client, waiting for a slot: the header template to send when one is free. */
   pendingTemplate: HeaderList | null;
+  /** L21: kept while the whole rest of our side is queued; null before. */
+  drain: DrainRecord | null;
+  /** Server: from this clock reading on a reset by the peer is that of an expired call, and no offence (L3). */
+  expiresMs: number;
   /** Reset with NO_ERROR once everything queued is sent (early response, RFC 9113 §8.1). */
   resetWhenSent: boolean;
 
@@ -95,7 +100,7 @@ export class Http2Stream implements TransportStream {
     this.listener = listener;
     this.connection = connection;
     this.sendWindow = new SendWindow(sendWindowOctets);
-    this.receiveWindow = new ReceiveWindow(receiveWindowOctets);
+    this.receiveWindow = new ReceiveWindow(receiveWindowOctets, connection.nowMs);
     this.unread = 0;
     this.unreadExempt = 0;
     this.queuedOctets = 0;
@@ -109,10 +114,16 @@ export class Http2Stream implements TransportStream {
     this.previousWaiting = null;
     this.nextWaiting = null;
     this.pendingTemplate = null;
+    this.drain = null;
+    this.expiresMs = Number.POSITIVE_INFINITY;
     this.resetWhenSent = false;
     this.#queueHead = null;
     this.#queueTail = null;
     this.#ended = false;
+  }
+
+  get isSendClosed(): boolean {
+    return this.state === StreamState.HALF_CLOSED_LOCAL || this.state === StreamState.CLOSED;
   }
 
   get peer(): PeerInfo {
@@ -324,6 +335,7 @@ export class Http2Stream implements TransportStream {
     this.queuedOctets += octets;
     this.connection.output.queuedOctets += octets;
     this.connection.output.schedule(this);
+    if (endStream) this.connection.onOutputFinished(this);
     const accepted = this.connection.output.isBelowQuota(this);
     if (!accepted) this.writerWaits = true;
     return accepted;

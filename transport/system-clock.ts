@@ -128,6 +128,10 @@ export class SystemClock implements Clock {
     return this.#runtime.now();
   }
 
+  wallNow(): number {
+    return Date.now();
+  }
+
   /** As `Clock.setTimer`. Throws RangeError when `delayMs` is NaN; a negative delay counts as 0. */
   setTimer(delayMs: number, fire: () => void, keepsProcessAlive: boolean): Timer {
     if (Number.isNaN(delayMs)) throw new RangeError('a timer delay must be a number, got NaN');

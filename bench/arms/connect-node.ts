@@ -19,8 +19,8 @@ import { runSlots } from '../worker/slots.ts';
 
 /** The parts of the libraries that the arm uses. */
 interface ConnectNode {
-  connectNodeAdapter(options: object): (request: object, response: object) => void;
-  createGrpcTransport(options: object): object;
+  connectNodeAdapter(this: void, options: object): (request: object, response: object) => void;
+  createGrpcTransport(this: void, options: object): object;
   Http2SessionManager: new (
     url: string,
     ping: undefined,
@@ -28,7 +28,7 @@ interface ConnectNode {
   ) => { abort(): void; connect(): Promise<string> };
 }
 interface Connect {
-  createClient(service: object, transport: object): ConnectClient;
+  createClient(this: void, service: object, transport: object): ConnectClient;
 }
 interface ConnectClient {
   nothing(request: Message, options: object): Promise<Message>;
@@ -41,8 +41,8 @@ interface ConnectClient {
   pingPong(requests: AsyncIterable<Message>, options: object): AsyncIterable<Message>;
 }
 interface Protobuf {
-  create(schema: object, init: object): object;
-  createFileRegistry(set: object): { getService(name: string): object | undefined };
+  create(this: void, schema: object, init: object): object;
+  createFileRegistry(this: void, set: object): { getService(name: string): object | undefined };
 }
 
 export async function startServer({ tls }: ServerSettings): Promise<BenchServer> {
@@ -78,7 +78,13 @@ export async function startClient(settings: ClientSettings): Promise<BenchClient
     run: (meter) => runSlots(meter, load, iterableRunners(connections, open)),
     hold: async (what, count) => {
       for (let i = 0; i < count; i++) {
-        held.push(what === 'streams' ? await idleStream(connections[0]!) : await open());
+        if (what === 'streams') {
+          held.push(await idleStream(connections[0]!));
+        } else {
+          const calls = await open();
+          await calls.unary({});
+          held.push(calls);
+        }
       }
     },
   };

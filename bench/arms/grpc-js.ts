@@ -131,8 +131,15 @@ export async function startClient(settings: ClientSettings): Promise<BenchClient
       }),
     hold: async (what, count) => {
       for (let i = 0; i < count; i++) {
-        if (what === 'connections') held.push(await open());
-        else held.push(await idleStream(clients[0]!));
+        if (what === 'streams') {
+          held.push(await idleStream(clients[0]!));
+        } else {
+          const client = await open();
+          await new Promise<void>((resolve, reject) => {
+            client.Nothing({}, none, {}, (error) => (error === null ? resolve() : reject(error)));
+          });
+          held.push(client);
+        }
       }
     },
   };

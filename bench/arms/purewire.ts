@@ -26,7 +26,11 @@ import { runSlots } from '../worker/slots.ts';
 const timeoutSeconds: number = callTimeoutMs / 1000;
 const { empty, message, downloadRequest, uploadSummary } = codecs;
 
-export async function startServer({ tls, library }: ServerSettings): Promise<BenchServer> {
+export async function startServer({
+  tls,
+  library,
+  maxStreams,
+}: ServerSettings): Promise<BenchServer> {
   const purewire = await load(library);
   const methods = {
     Nothing: purewire.unaryUnaryServiceDescription(
@@ -53,7 +57,15 @@ export async function startServer({ tls, library }: ServerSettings): Promise<Ben
   };
   const secure =
     tls === null ? {} : { privateKey: tls.privateKey, certificateChain: tls.certificate };
-  const server = purewire.server(serviceName, methods, 0, { host: '127.0.0.1', ...secure });
+  const more =
+    maxStreams === null
+      ? {}
+      : { limits: { maxConcurrentStreams: maxStreams, maxRunningHandlers: maxStreams } };
+  const server = purewire.server(serviceName, methods, 0, {
+    host: '127.0.0.1',
+    ...secure,
+    ...more,
+  });
   await server.start();
   return { port: server.port(), versions: {} };
 }

@@ -56,7 +56,7 @@ export async function startClient(settings: ClientSettings): Promise<BenchClient
   return {
     versions: {},
     run: async (meter) => {
-      const perConnection = splitEvenly(settings.load.inFlight, connections.length);
+      const perConnection = splitEvenly(meter.inFlight, connections.length);
       await Promise.all(connections.map((each, i) => each.run(meter, perConnection[i]!)));
     },
     hold: async (_what, count) => {

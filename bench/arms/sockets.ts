@@ -8,7 +8,8 @@ import { serverName } from '../worker/bench-arm.ts';
 /** Called for each read with the octets `chunk[0 … length)`, valid during the call. */
 export type OnOctets = (chunk: Uint8Array, length: number) => void;
 
-const readBufferOctets = 65_536;
+/** One for all connections: a read fills it and is handed on before another can begin. */
+const readBuffer = Buffer.allocUnsafeSlow(65_536);
 
 interface HandleHolder {
   _handle: unknown;
@@ -45,7 +46,7 @@ export function connect(
   onOctets: OnOctets,
 ): Promise<net.Socket> {
   const onread = {
-    buffer: Buffer.allocUnsafeSlow(readBufferOctets),
+    buffer: readBuffer,
     callback: (length: number, chunk: Uint8Array): boolean => {
       onOctets(chunk, length);
       return true;
@@ -76,7 +77,7 @@ function acceptWithStaticBuffer(
   if (handle !== null && typeof handle === 'object' && 'useUserBuffer' in handle) {
     (paused as unknown as HandleHolder)._handle = null;
     const onread = {
-      buffer: Buffer.allocUnsafeSlow(readBufferOctets),
+      buffer: readBuffer,
       callback: (length: number, chunk: Uint8Array): boolean => {
         onOctets(chunk, length);
         return true;

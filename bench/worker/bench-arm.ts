@@ -18,6 +18,8 @@ export const maxMessageOctets: number = 8 * 1024 * 1024;
 export interface ServerSettings {
   readonly tls: TlsMaterial | null;
   readonly library: string | null;
+  /** Streams a connection may have open at once; null: what the implementation has by default. */
+  readonly maxStreams: number | null;
 }
 
 export interface ClientSettings {

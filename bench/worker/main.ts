@@ -1,7 +1,9 @@
 /** A worker process: the server or the client of one arm, steered by JSON lines on stdin until that ends. */
 
+import nodeTls from 'node:tls';
 import {
   LineSplitter,
+  type Load,
   type StartParams,
   type StartResult,
   type WorkerMethod,
@@ -16,9 +18,10 @@ import { startProfile, stopProfile } from './profile.ts';
 import { currentUsage, usageBetween } from './usage.ts';
 
 const maxErrorLines = 6;
+const tlsCipher = 'TLS_AES_128_GCM_SHA256';
 
 let client: BenchClient | null = null;
-let latency = false;
+let running: Load | null = null;
 
 type Handlers = {
   [M in WorkerMethod]: (params: WorkerMethods[M]['params']) => Promise<WorkerMethods[M]['result']>;
@@ -28,9 +31,11 @@ const handlers: Handlers = {
   start,
   usage: async () => currentUsage(),
   run: async (params) => {
-    if (client === null) throw new Error('run before start, or on a server');
+    if (client === null || running === null) {
+      throw new Error('run before start, or on a server');
+    }
     const before = currentUsage();
-    const meter = new Meter(params, latency);
+    const meter = new Meter(params, running);
     await client.run(meter);
     return { ...meter.result(), usage: usageBetween(before, currentUsage()) };
   },
@@ -43,8 +48,7 @@ const handlers: Handlers = {
     await new Promise((resolve) => setTimeout(resolve, quietMs));
     const collect = (globalThis as { gc?: () => void }).gc;
     for (let i = 0; i < 3; i++) collect?.();
-    const memory = process.memoryUsage();
-    return { ...currentUsage(), externalOctets: memory.external + memory.arrayBuffers };
+    return { ...currentUsage(), externalOctets: process.memoryUsage().external };
   },
   'profile-start': async ({ kind }) => {
     await startProfile(kind);
@@ -59,14 +63,16 @@ const handlers: Handlers = {
 
 async function start(params: StartParams): Promise<StartResult> {
   const arm = await loadArm(params.implementation);
-  const { tls, library, port, load } = params;
+  const { tls, library, port, load, maxStreams } = params;
   const versions = { node: process.version };
+  // The same cipher for every arm; a list of Node's own would differ between its releases.
+  if (tls !== null) nodeTls.DEFAULT_CIPHERS = tlsCipher;
   if (params.role === 'server') {
-    const server = await arm.startServer({ tls, library });
+    const server = await arm.startServer({ tls, library, maxStreams });
     return { port: server.port, pid: process.pid, versions: { ...versions, ...server.versions } };
   }
   if (load === null) throw new Error('a client needs a load');
-  latency = load.latency;
+  running = load;
   client = await arm.startClient({ port, tls, load, library });
   return { port: 0, pid: process.pid, versions: { ...versions, ...client.versions } };
 }

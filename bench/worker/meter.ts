@@ -1,13 +1,15 @@
 /** Counts the completions of one slice and, where the workload asks for it, their latencies. */
 
 import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks';
-import type { LatencySummary, RunParams, RunResult } from '../protocol.ts';
+import type { LatencySummary, Load, RunParams, RunResult } from '../protocol.ts';
 
 /** One slice: arms ask `stopped` before each call and report each completion. */
 export class Meter {
   /** True once the slice is over: arms finish what is in flight and start nothing more. */
   stopped: boolean;
   completions: number;
+  /** Calls or streams to keep going at once. */
+  readonly inFlight: number;
   readonly runParams: RunParams;
   readonly #histogram: RecordableHistogram | null;
   readonly #startedAt: number;
@@ -17,11 +19,12 @@ export class Meter {
   #completionsAtEnd: number;
   readonly #timers: NodeJS.Timeout[];
 
-  constructor(params: RunParams, latency: boolean) {
+  constructor(params: RunParams, load: Load) {
     this.stopped = false;
     this.completions = 0;
+    this.inFlight = params.inFlight === 0 ? load.inFlight : params.inFlight;
     this.runParams = params;
-    this.#histogram = latency ? createHistogram({ figures: 3 }) : null;
+    this.#histogram = load.latency ? createHistogram({ figures: 3 }) : null;
     this.#startedAt = performance.now();
     this.#windowStart = this.#startedAt;
     this.#windowEnd = this.#startedAt;

@@ -139,7 +139,7 @@ export async function runSlots(meter: Meter, load: Load, runners: SlotRunners): 
   if (load.kind === 'open-loop') return runOpenLoop(meter, load, runners);
   const body = bodyOf(load);
   const running: Promise<void>[] = [];
-  for (let i = 0; i < load.inFlight; i++) {
+  for (let i = 0; i < meter.inFlight; i++) {
     const connection = i % load.connections;
     switch (load.kind) {
       case 'unary':

@@ -104,7 +104,8 @@ export class BlockingBridge {
       if (isDone()) return;
       const leftMs = call.options.deadlineMs + DEADLINE_SLACK_MS - threadClock.now();
       if (leftMs <= 0) {
-        call.fail(Status.DEADLINE_EXCEEDED, 'the RPC did not end by its deadline', undefined);
+        const started = Atomics.load(signal, SignalSlot.HEARTBEAT) > 0;
+        call.fail(Status.DEADLINE_EXCEEDED, overdue(started), undefined);
         continue;
       }
       const woken = Atomics.wait(signal, SignalSlot.EVENTS, seen, Math.min(leftMs, HEARTBEAT_MS));
@@ -152,6 +153,7 @@ export class BlockingBridge {
     const worker = new Worker(new URL(`./blocking-worker${extension}`, import.meta.url), {
       name: 'purewire blocking stub',
       workerData: parts,
+      ...workerArguments(),
       transferList: [blocking.port2, future.port2],
     });
     const running: RunningWorker = {
@@ -192,6 +194,18 @@ export class BlockingBridge {
     this.futures.failAll(status);
     this.#closed?.();
   }
+}
+
+function overdue(started: boolean): string {
+  const text = 'the RPC did not end by its deadline';
+  return started ? text : `${text}: the worker of the blocking stub has not started`;
+}
+
+/** A program given on the command line (`node --input-type=module -e …`) hands on arguments that no worker file can have. */
+function workerArguments(): { execArgv?: string[] } {
+  const given = (globalThis as { process?: { execArgv?: readonly string[] } }).process?.execArgv;
+  const isInline = given?.some((argument) => argument.startsWith('--input-type')) === true;
+  return isInline ? { execArgv: [] } : {};
 }
 
 function workerEnded(cause: unknown): CallStatus {

@@ -58,7 +58,7 @@ export class RemoteChannel implements StubChannel {
 
   /** Ends every call: the worker is gone. */
   failAll(status: CallStatus): void {
-    for (const call of [...this.#calls.values()]) call.end(status);
+    for (const call of this.#calls.values()) call.end(status);
   }
 
   /** @internal */
@@ -112,11 +112,11 @@ export class RemoteCall implements ClientCall {
   }
 
   start(listener: ClientCallListener): void {
-    this.#start(listener, null);
+    this.#start(listener, null, true);
   }
 
-  startUnary(listener: ClientCallListener, message: Uint8Array): void {
-    this.#start(listener, message);
+  startUnary(listener: ClientCallListener, message: Uint8Array, compress = true): void {
+    this.#start(listener, message, compress);
   }
 
   request(_messages: number): void {
@@ -127,10 +127,10 @@ export class RemoteCall implements ClientCall {
     this.#used = 0;
   }
 
-  sendMessage(message: Uint8Array): boolean {
+  sendMessage(message: Uint8Array, compress = true): boolean {
     if (this.#ended) return true;
     const own = ownCopy(message);
-    this.#link.post({ op: 'message', id: this.#id, message: own }, transferOf(own));
+    this.#link.post({ op: 'message', id: this.#id, message: own, compress }, transferOf(own));
     this.#outstanding += windowCost(message.length);
     this.#senderWaits = this.#outstanding >= WINDOW_OCTETS;
     return !this.#senderWaits;
@@ -182,26 +182,29 @@ export class RemoteCall implements ClientCall {
           message: event.message,
           trailers: event.trailers,
           cause: event.cause === null ? undefined : errorOf(event.cause),
+          ...(event.end === null ? {} : { end: event.end }),
         });
         break;
     }
   }
 
-  #start(listener: ClientCallListener, message: Uint8Array | null): void {
+  #start(listener: ClientCallListener, message: Uint8Array | null, compress: boolean): void {
     this.#listener = listener;
     this.#channel.add(this.#id, this);
-    const { deadlineMs, timeoutMs, metadata, waitForReady } = this.options;
+    const { deadlineMs, timeoutMs, metadata, waitForReady, compression } = this.options;
     const own = message === null ? null : ownCopy(message);
     this.#link.post(
       {
         op: 'call',
         id: this.#id,
         method: this.#method,
-        deadlineEpochMs: performance.timeOrigin + deadlineMs,
+        deadlineEpochMs: Date.now() + deadlineMs - threadClock.now(),
         timeoutMs,
         metadata,
         waitForReady,
+        compression: compression ?? null,
         message: own,
+        compress,
       },
       own === null ? [] : transferOf(own),
     );

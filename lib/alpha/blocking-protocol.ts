@@ -5,6 +5,7 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import type { HeaderList } from '../../framing/frame-handler.ts';
+import type { CallEnd } from '../call-end.ts';
 import type { MethodDescriptor } from '../method.ts';
 import type { StubChannelConfig } from './stub-channel.ts';
 
@@ -12,13 +13,15 @@ import type { StubChannelConfig } from './stub-channel.ts';
 export const SignalSlot = {
   /** Counts the events posted to the blocking port; what the blocked thread waits on. */
   EVENTS: 0,
-  /** Counts up once per `HEARTBEAT_MS` as long as the worker's event loop turns. */
+  /** 0 until the worker runs its code; then counts up once per `HEARTBEAT_MS` as long as its event loop turns. */
   HEARTBEAT: 1,
   /** 1 once the worker has ended. */
   ENDED: 2,
 } as const;
+/** Slots in all. */
 export const SIGNAL_SLOTS = 3;
 
+/** Time between two heartbeats of the worker. */
 export const HEARTBEAT_MS = 1000;
 /** A blocked thread takes the worker for dead after this many heartbeats without one. */
 export const MISSED_HEARTBEATS = 30;
@@ -55,10 +58,19 @@ export type Command =
       readonly timeoutMs: number;
       readonly metadata: HeaderList | null;
       readonly waitForReady: boolean;
+      /** As in CallOptions; null: the channel's. */
+      readonly compression: string | null;
       /** The request of a request-unary call, else null. */
       readonly message: Uint8Array | null;
+      /** Whether `message` may be compressed. */
+      readonly compress: boolean;
     }
-  | { readonly op: 'message'; readonly id: number; readonly message: Uint8Array }
+  | {
+      readonly op: 'message';
+      readonly id: number;
+      readonly message: Uint8Array;
+      readonly compress: boolean;
+    }
   | { readonly op: 'halfClose'; readonly id: number }
   /** Responses that stood for `octets` have been used. */
   | { readonly op: 'used'; readonly id: number; readonly octets: number }
@@ -79,6 +91,8 @@ export type WorkerEvent =
       readonly trailers: HeaderList;
       /** Name, message and stack of the error behind the status, or null. */
       readonly cause: readonly [string, string, string] | null;
+      /** How the call ended, unless it ended with OK. */
+      readonly end: CallEnd | null;
     }
   /** Answer to `close`: every call has ended and the channel is closed. */
   | { readonly op: 'closed' };

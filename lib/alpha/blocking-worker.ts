@@ -65,15 +65,15 @@ class HostedCall implements ClientCallListener {
     this.#engineFull = false;
   }
 
-  start(message: Uint8Array | null, responseStreaming: boolean): void {
+  start(message: Uint8Array | null, compress: boolean, responseStreaming: boolean): void {
     if (message === null) this.#call.start(this);
-    else this.#call.startUnary(this, message);
+    else this.#call.startUnary(this, message, compress);
     if (responseStreaming) this.#request();
   }
 
-  sendMessage(message: Uint8Array): void {
+  sendMessage(message: Uint8Array, compress: boolean): void {
     this.#taken += windowCost(message.length);
-    if (!this.#call.sendMessage(message)) this.#engineFull = true;
+    if (!this.#call.sendMessage(message, compress)) this.#engineFull = true;
     this.#reportTaken();
   }
 
@@ -104,10 +104,10 @@ class HostedCall implements ClientCallListener {
   }
 
   onStatus(status: CallStatus): void {
-    const { code, message, trailers, cause } = status;
+    const { code, message, trailers, cause, end = null } = status;
     this.#onEnd(this.#id);
     this.#port.post(
-      { op: 'status', id: this.#id, code, message, trailers, cause: causeParts(cause) },
+      { op: 'status', id: this.#id, code, message, trailers, cause: causeParts(cause), end },
       [],
     );
   }
@@ -151,7 +151,7 @@ class CallHost {
     if (call === undefined) return;
     switch (command.op) {
       case 'message':
-        call.sendMessage(command.message);
+        call.sendMessage(command.message, command.compress);
         break;
       case 'halfClose':
         call.halfClose();
@@ -166,18 +166,19 @@ class CallHost {
   }
 
   #start(command: Extract<Command, { op: 'call' }>): void {
-    const { id, method, deadlineEpochMs, timeoutMs, metadata, waitForReady, message } = command;
-    // The clocks of two threads have different origins; the way here has taken some of the time.
-    const leftMs = deadlineEpochMs - (performance.timeOrigin + performance.now());
+    const { id, method, deadlineEpochMs, timeoutMs, metadata, message, compress } = command;
+    // Monotonic clocks of two threads have different origins; the way here has taken some of the time.
+    const leftMs = deadlineEpochMs - Date.now();
     const call = this.#channel.createCall(method, {
       deadlineMs: this.#channel.clock.now() + Math.min(leftMs, timeoutMs),
       timeoutMs,
       metadata,
-      waitForReady,
+      waitForReady: command.waitForReady,
+      compression: command.compression,
     });
     const hosted = new HostedCall(id, call, this.#port, (ended) => this.#calls.delete(ended));
     this.#calls.set(id, hosted);
-    hosted.start(message, method.responseStreaming);
+    hosted.start(message, compress, method.responseStreaming);
   }
 }
 
@@ -196,7 +197,9 @@ function serve(parts: WorkerParts): void {
     Atomics.add(signal, SignalSlot.EVENTS, 1);
     Atomics.notify(signal, SignalSlot.EVENTS);
   });
-  setInterval(() => Atomics.add(signal, SignalSlot.HEARTBEAT, 1), HEARTBEAT_MS);
+  const beat = (): number => Atomics.add(signal, SignalSlot.HEARTBEAT, 1);
+  beat();
+  setInterval(beat, HEARTBEAT_MS);
   const channel = openStubChannel(parts.config);
   const futureEvents = new EventPort(parts.futurePort, null);
   const blockingHost = new CallHost(channel, new EventPort(parts.blockingPort, signal));

@@ -153,7 +153,7 @@ function startFeed(
   }
   const call = openCall(method.blocking, timeout, listener);
   if (call === null) return null;
-  const sender = new RequestSender(method.blocking, call);
+  const sender = new RequestSender(method.blocking, call, listener.extras);
   const feed = new SyncFeed(requests, sender);
   sender.pump = feed;
   listener.pump = feed;

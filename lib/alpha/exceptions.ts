@@ -5,6 +5,7 @@
 
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallAbortion, CallStatus } from '../call/call.ts';
+import type { CallEnd } from '../call-end.ts';
 import type { Metadata } from '../metadata.ts';
 import { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
@@ -19,8 +20,9 @@ export class CancellationError extends RpcError {
     details = '',
     trailers: Metadata | HeaderList | null = null,
     cause: unknown = undefined,
+    end: CallEnd | null = null,
   ) {
-    super(Status.CANCELLED, details, trailers, cause);
+    super(Status.CANCELLED, details, trailers, cause, end);
   }
 }
 
@@ -31,8 +33,9 @@ export class ExpirationError extends RpcError {
     details = '',
     trailers: Metadata | HeaderList | null = null,
     cause: unknown = undefined,
+    end: CallEnd | null = null,
   ) {
-    super(Status.DEADLINE_EXCEEDED, details, trailers, cause);
+    super(Status.DEADLINE_EXCEEDED, details, trailers, cause, end);
   }
 }
 
@@ -51,6 +54,7 @@ export const ERROR_OF_STATUS: ReadonlyMap<
     details: string,
     trailers: HeaderList,
     cause: unknown,
+    end: CallEnd | null,
   ) => RpcError
 > = new Map([
   [Status.CANCELLED, CancellationError],
@@ -62,7 +66,7 @@ export function rpcErrorOfStatus(status: CallStatus): RpcError {
   const errorClass = ERROR_OF_STATUS.get(status.code);
   return errorClass === undefined
     ? RpcError.fromStatus(status)
-    : new errorClass(status.message, status.trailers, status.cause);
+    : new errorClass(status.message, status.trailers, status.cause, status.end ?? null);
 }
 
 /** What an abortion reported by the call engine is called here. */
@@ -81,11 +85,12 @@ export const STATUS_OF_ABORTION: Readonly<Record<Abortion, Status>> = {
   [Abortion.SERVICER_FAILURE]: Status.UNKNOWN,
 };
 
-/** The error by which a handler learns of an abortion. */
-export function rpcErrorOfAbortion(abortion: Abortion, cause: unknown): RpcError {
+/** The error by which a handler learns of an abortion. `reason`: what ended the RPC, in words, or empty. */
+export function rpcErrorOfAbortion(abortion: Abortion, cause: unknown, reason = ''): RpcError {
+  const text = `the RPC was aborted: ${abortion}`;
   const status = {
     code: STATUS_OF_ABORTION[abortion],
-    message: `the RPC was aborted: ${abortion}`,
+    message: reason === '' ? text : `${text}: ${reason}`,
     trailers: [],
     cause,
   };

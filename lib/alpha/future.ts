@@ -3,6 +3,8 @@
  * give promises here, and a Future is thenable.
  */
 
+/* oxlint-disable unicorn/no-thenable -- a Future is thenable. */
+
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallStatus, ClientCall } from '../call/call.ts';
 import type { Metadata } from '../metadata.ts';

@@ -45,6 +45,10 @@ export interface ServerOptions {
   readonly path?: string | undefined;
   /** Laid over the defaults of the table of limits. */
   readonly limits?: GrpcServerOptions['limits'] | undefined;
+  /** Encoding of the responses to clients that accept it, such as `gzip`. As they are by default. */
+  readonly compression?: string | undefined;
+  /** Responses of fewer octets are not compressed. 1024 by default. */
+  readonly compressionMinOctets?: number | undefined;
   /** Receives what behaviours raise without carrying a status. By default one line is written to stderr. */
   readonly onError?: ErrorReporter | undefined;
 }
@@ -130,6 +134,8 @@ function serverOf(
     address: addressOf(port, options),
     credentials: credentialsOf(options),
     limits: options.limits,
+    compression: options.compression,
+    compressionMinOctets: options.compressionMinOctets,
     report: functionOrUndefined('onError', options.onError),
   });
 }

@@ -1,5 +1,7 @@
 /** `purewire/alpha`: grpc.framework.alpha, complete. */
 
+export { EDGE_LIMITS as edge } from '../../transport/limits.ts';
+export { type CallEnd, CallPhase, EndedBy } from '../call-end.ts';
 export type { ClientCertificatePolicy, Pem } from '../credentials.ts';
 export type { ErrorReporter } from '../error-reporter.ts';
 export { Metadata, type MetadataInit, type MetadataValue } from '../metadata.ts';

@@ -131,6 +131,14 @@ export interface RpcOptions {
   readonly metadata?: MetadataInit | undefined;
   /** Whether the RPC waits while the server is unreachable, instead of failing with UNAVAILABLE. False by default. */
   readonly waitForReady?: boolean | undefined;
+  /** Encoding of the requests, such as `gzip`; `identity`: as they are. The stub's by default. */
+  readonly compression?: string | undefined;
+  /** Whether this request is compressed, if the RPC's requests are and it is not too short. True for all by default. Must not throw. */
+  readonly compressRequest?: ((request: never) => boolean) | undefined;
+  /**
+   * False: an RPC invoked in a behaviour does not inherit what is left of that RPC's time, nor its cancellation. Without effect elsewhere.
+   */
+  readonly propagate?: boolean | undefined;
   /** Called with the server's initial metadata when it arrives; not called when the server sends none. Must not throw. */
   readonly onInitialMetadata?: ((metadata: Metadata) => void) | undefined;
   /** Called with the server's trailing metadata when the RPC has ended, in success or failure. Must not throw. */
@@ -194,7 +202,7 @@ export interface UnaryUnarySyncAsync<Request, Response> {
   /** Invokes the RPC; the promise is the response, or rejects with an `RpcError`. */
   (request: Request, timeout: Timeout): Promise<Response>;
   /** Invokes the RPC and returns a Future bound to it. */
-  async(request: Request, timeout: Timeout): Future<Response>;
+  readonly async: (request: Request, timeout: Timeout) => Future<Response>;
 }
 
 /** Affords invoking a stream-unary RPC. Directly callable, and presents an `async` method. */
@@ -202,7 +210,7 @@ export interface StreamUnarySyncAsync<Request, Response> {
   /** Invokes the RPC; the promise is the response, or rejects with an `RpcError`. */
   (requestIterator: RequestIterable<Request>, timeout: Timeout): Promise<Response>;
   /** Invokes the RPC and returns a Future bound to it. */
-  async(requestIterator: RequestIterable<Request>, timeout: Timeout): Future<Response>;
+  readonly async: (requestIterator: RequestIterable<Request>, timeout: Timeout) => Future<Response>;
 }
 
 /** Invokes a unary-stream RPC. */
@@ -221,14 +229,14 @@ export type StreamStreamInvocation<Request, Response> = (
 export interface BlockingUnaryUnarySyncAsync<Request, Response> {
   (request: Request, timeout: Timeout): Response;
   /** Invokes the RPC without blocking and returns a Future bound to it. */
-  async(request: Request, timeout: Timeout): Future<Response>;
+  readonly async: (request: Request, timeout: Timeout) => Future<Response>;
 }
 
 /** A stream-unary RPC of a blocking stub: the direct call pulls the (synchronous) iterable and blocks for the response. */
 export interface BlockingStreamUnarySyncAsync<Request, Response> {
   (requestIterator: Iterable<Request>, timeout: Timeout): Response;
   /** Invokes the RPC without blocking and returns a Future bound to it. */
-  async(requestIterator: RequestIterable<Request>, timeout: Timeout): Future<Response>;
+  readonly async: (requestIterator: RequestIterable<Request>, timeout: Timeout) => Future<Response>;
 }
 
 /** What a stub gives for the name of the method described by `Description`. */
@@ -325,6 +333,12 @@ export interface RpcContext {
   readonly authority: string;
   /** Aborts when the RPC is aborted, with the `RpcError` as its reason; never after normal completion. */
   readonly signal: AbortSignal;
+  /**
+   * Compresses the responses sent from now on with `encoding`, such as `gzip`; `identity`: not. After initial metadata was sent the choice
+   * is between its encoding and `identity`. False when they go as they are because the client does not read the encoding or it is too
+   * late. Throws RangeError for an encoding that this runtime does not have.
+   */
+  setCompression(encoding: string): boolean;
   /** Sends initial metadata now instead of with the first response; without effect once it has been sent. Throws TypeError if invalid. */
   sendInitialMetadata(metadata: MetadataInit): void;
   /** Sets the metadata to send with the status, replacing what was set before. Throws TypeError if invalid. */

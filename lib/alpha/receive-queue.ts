@@ -9,8 +9,9 @@
 
 import { type PromiseHolder, promiseOf, unsettled } from './promise-holder.ts';
 
-/** Octets and messages that may lie in a queue unread before no more are asked for. One message more may always come. */
+/** Octets that may lie in a queue unread before no more is asked for; one message more may always come. */
 export const MAX_QUEUED_OCTETS = 65_536;
+/** Messages that may lie in a queue unread before no more are asked for. */
 export const MAX_QUEUED_MESSAGES = 128;
 
 const INITIAL_CAPACITY = 8;

@@ -6,6 +6,7 @@ import { Status } from '../status.ts';
 import type { BoundMethod } from './bound-method.ts';
 import type { PumpControl, PumpReceiver } from './message-pump.ts';
 import { callableFailure, localStatus } from './rpc-fault.ts';
+import type { RpcExtras } from './rpc-listener.ts';
 import { serialized } from './serialization.ts';
 
 /** Serializes and sends the requests of one RPC. */
@@ -14,11 +15,14 @@ export class RequestSender<Request> implements PumpReceiver<Request> {
   pump: PumpControl | null;
   readonly #method: BoundMethod<Request, unknown>;
   readonly #call: ClientCall;
+  readonly #extras: RpcExtras | null;
 
-  constructor(method: BoundMethod<Request, unknown>, call: ClientCall) {
+  /** `extras`: those of the RPC's listener. */
+  constructor(method: BoundMethod<Request, unknown>, call: ClientCall, extras: RpcExtras | null) {
     this.pump = null;
     this.#method = method;
     this.#call = call;
+    this.#extras = extras;
   }
 
   onValue(request: Request): boolean {
@@ -29,7 +33,9 @@ export class RequestSender<Request> implements PumpReceiver<Request> {
       this.#fail(callableFailure(this.#method.descriptor, 'request serializer', error));
       return false;
     }
-    return this.#call.sendMessage(message);
+    return this.#extras === null
+      ? this.#call.sendMessage(message)
+      : this.#call.sendMessage(message, this.#extras.compresses(request));
   }
 
   onEnd(): void {

@@ -93,6 +93,10 @@ export class ServiceContext implements RpcContext {
     return this.#controller.signal;
   }
 
+  setCompression(encoding: string): boolean {
+    return this.#call.setCompression(encoding);
+  }
+
   sendInitialMetadata(metadata: MetadataInit): void {
     this.#call.sendMetadata(Metadata.from(metadata).toHeaderList());
   }
@@ -121,6 +125,7 @@ export class ServiceContext implements RpcContext {
     return context.#code;
   }
 
+  /** The status message set by the behaviour. */
   static details(context: ServiceContext): string {
     return context.#details;
   }
@@ -150,7 +155,7 @@ export class ServiceContext implements RpcContext {
   }
 
   #error(abortion: Abortion): RpcError {
-    return rpcErrorOfAbortion(abortion, this.#cause);
+    return rpcErrorOfAbortion(abortion, this.#cause, this.#call.abortReason);
   }
 
   #runCallback(callback: AbortionCallback, abortion: Abortion): void {

@@ -35,7 +35,9 @@ export function startUnaryRequest<Request, Response>(
     listener.onStatus(callableFailure(method.descriptor, 'request serializer', error));
     return;
   }
-  call.startUnary(listener, message);
+  const { extras } = listener;
+  if (extras === null) call.startUnary(listener, message);
+  else call.startUnary(listener, message, extras.compresses(request));
 }
 
 /**
@@ -55,7 +57,7 @@ export function startStreamRequest<Request, Response>(
   }
   const call = openCall(method, timeout, listener);
   if (call === null) return;
-  const sender = new RequestSender(method, call);
+  const sender = new RequestSender(method, call, listener.extras);
   const pump = new MessagePump(requests, sender);
   sender.pump = pump;
   listener.pump = pump;
@@ -101,6 +103,8 @@ export function openCall<Request, Response>(
     timeoutMs,
     metadata,
     waitForReady: options?.waitForReady === true,
+    compression: options?.compression ?? null,
+    propagate: options?.propagate !== false,
   });
   listener.call = call;
   if (options !== null) listener.extras = new RpcExtras(method, options, call);
@@ -109,7 +113,7 @@ export function openCall<Request, Response>(
 
 /** `options` itself, once the parts that are used later are known to be usable. */
 function checkedOptions(options: RpcOptions): RpcOptions {
-  const { signal, onInitialMetadata, onTrailingMetadata } = options;
+  const { signal, onInitialMetadata, onTrailingMetadata, compression, compressRequest } = options;
   if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
     throw new TypeError('options.signal must be an AbortSignal');
   }
@@ -118,6 +122,12 @@ function checkedOptions(options: RpcOptions): RpcOptions {
   }
   if (onTrailingMetadata !== undefined && typeof onTrailingMetadata !== 'function') {
     throw new TypeError('options.onTrailingMetadata must be a function');
+  }
+  if (compression !== undefined && typeof compression !== 'string') {
+    throw new TypeError("options.compression must be the name of an encoding, such as 'gzip'");
+  }
+  if (compressRequest !== undefined && typeof compressRequest !== 'function') {
+    throw new TypeError('options.compressRequest must be a function');
   }
   return options;
 }

@@ -66,6 +66,18 @@ export class RpcExtras {
     }
   }
 
+  /** Whether `request` is to be compressed, if requests are. */
+  compresses(request: unknown): boolean {
+    const { compressRequest } = this.#options;
+    if (compressRequest === undefined) return true;
+    try {
+      return compressRequest(request as never);
+    } catch (error) {
+      this.#method.report(error, 'compressRequest');
+      return true;
+    }
+  }
+
   onMetadata(headers: HeaderList): void {
     this.#tell(this.#options.onInitialMetadata, headers, 'onInitialMetadata');
   }

@@ -24,6 +24,8 @@ export interface ServerParts {
   readonly address: ServerAddress;
   readonly credentials: ServerCredentials;
   readonly limits: GrpcServerOptions['limits'] | undefined;
+  readonly compression?: string | undefined;
+  readonly compressionMinOctets?: number | undefined;
   readonly report: ErrorReporter | undefined;
 }
 
@@ -52,6 +54,10 @@ export class AlphaServer implements Server {
     this.#engineOptions = {
       reportError: report,
       ...(parts.limits === undefined ? {} : { limits: parts.limits }),
+      ...(parts.compression === undefined ? {} : { compression: parts.compression }),
+      ...(parts.compressionMinOctets === undefined
+        ? {}
+        : { compressionMinOctets: parts.compressionMinOctets }),
     };
     this.#state = 'stopped';
     // The engine of the first run is made now, so that what is wrong with its parts is found now.

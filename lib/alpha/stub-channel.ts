@@ -24,10 +24,21 @@ export interface StubChannelOptions extends TlsChannelOptions {
   readonly userAgent?: string | undefined;
   /** Laid over the defaults of the table of limits. */
   readonly limits?: ClientLimits | undefined;
-  /** Seconds that an attempt to connect may take at least, TLS included. 20 by default. */
+  /** Whether keepalive PINGs go out without calls too, which most servers hold for abuse. False by default. */
+  readonly keepaliveWithoutCalls?: boolean | undefined;
+  /** Seconds that an attempt to connect may take at least, up to the server's SETTINGS. 20 by default. */
   readonly connectTimeout?: number | undefined;
   /** Waits between attempts to connect. */
   readonly backoff?: BackoffOptions | undefined;
+  /** Encoding of the requests of all RPCs, such as `gzip`. As they are by default. */
+  readonly compression?: string | undefined;
+  /** Requests of fewer octets are not compressed. 1024 by default. */
+  readonly compressionMinOctets?: number | undefined;
+  /**
+   * False: RPCs invoked in behaviours inherit neither time nor cancellation, and a process all of whose stubs say so does not pay for
+   * tracking what runs in which behaviour.
+   */
+  readonly propagate?: boolean | undefined;
 }
 
 /** A channel to be; plain data that can be sent to another thread. */
@@ -36,7 +47,15 @@ export interface StubChannelConfig {
   readonly credentials: ChannelCredentials;
   readonly settings: Pick<
     ChannelOptions,
-    'authority' | 'userAgent' | 'limits' | 'connectTimeoutMs' | 'backoff'
+    | 'authority'
+    | 'userAgent'
+    | 'limits'
+    | 'keepaliveWithoutCalls'
+    | 'connectTimeoutMs'
+    | 'backoff'
+    | 'compression'
+    | 'compressionMinOctets'
+    | 'propagate'
   >;
 }
 
@@ -56,14 +75,22 @@ export function stubChannelConfig(
       ...(options.authority === undefined ? {} : { authority: options.authority }),
       ...(options.userAgent === undefined ? {} : { userAgent: options.userAgent }),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
+      ...(options.keepaliveWithoutCalls === undefined
+        ? {}
+        : { keepaliveWithoutCalls: options.keepaliveWithoutCalls }),
       ...(options.connectTimeout === undefined
         ? {}
         : { connectTimeoutMs: options.connectTimeout * 1000 }),
       ...(options.backoff === undefined ? {} : { backoff: options.backoff }),
+      ...(options.compression === undefined ? {} : { compression: options.compression }),
+      ...(options.compressionMinOctets === undefined
+        ? {}
+        : { compressionMinOctets: options.compressionMinOctets }),
+      ...(options.propagate === undefined ? {} : { propagate: options.propagate }),
     },
   };
   // Connects to nothing: finds out now, not at open(), whether a channel can be made of it.
-  openStubChannel(config);
+  void openStubChannel(config).close();
   return config;
 }
 

@@ -1,21 +1,16 @@
 /** Texts and statuses of calls that end badly, shared by both sides. */
 
-import { errorCodeName } from '../../framing/constants.ts';
+import { ErrorCode, errorCodeName } from '../../framing/constants.ts';
 import { Initiator, StreamProgress } from '../../transport/stream-listener.ts';
+import { EndedBy } from '../call-end.ts';
 import { NO_HEADERS } from '../protocol/response-headers.ts';
 import { Status, statusOfHttp2Error } from '../status.ts';
 import type { CallStatus } from './call.ts';
+import type { EndCause } from './call-progress.ts';
 
 /** The text for a message over the receive limit (L18), in the words of the other gRPC libraries. */
 export function overLimitMessage(octets: number, maxOctets: number): string {
   return `Received message larger than max (${octets} vs. ${maxOctets})`;
-}
-
-/** The text for a deadline that passed. */
-export function expiredMessage(timeoutMs: number): string {
-  return timeoutMs === Number.POSITIVE_INFINITY
-    ? 'deadline exceeded'
-    : `deadline of ${timeoutMs} ms exceeded`;
 }
 
 /** What can be said of anything thrown. */
@@ -29,7 +24,7 @@ export function messageOf(error: unknown): string {
 
 /**
  * The status of a client call whose stream closed without one (security.md 5.3, 5.5). `foreign` is the status of a response that is not
- * gRPC, if its headers have arrived.
+ * gRPC, if its headers have arrived. Where the words of grpc-js say what happened they are used, because programs match on them.
  */
 export function closureStatus(
   errorCode: number,
@@ -40,26 +35,67 @@ export function closureStatus(
 ): CallStatus {
   if (initiator !== Initiator.CONNECTION && progress === StreamProgress.PROCESSED) {
     if (foreign !== null) return foreign;
-    return fault(statusOfHttp2Error(errorCode), resetMessage(errorCode, initiator, reason));
+    const message =
+      initiator === Initiator.REMOTE ? remoteReset(errorCode) : localReset(errorCode, reason);
+    return fault(statusOfHttp2Error(errorCode), message);
   }
-  let message: string;
-  if (initiator === Initiator.CONNECTION) {
-    message = reason === '' ? 'connection lost' : reason;
-  } else {
-    message = `server refused the stream with ${errorCodeName(errorCode)}`;
-  }
+  const message =
+    initiator === Initiator.CONNECTION
+      ? `Connection dropped${reason === '' ? '' : `: ${reason.replace(/^connection lost: /, '')}`}`
+      : remoteReset(errorCode);
   return fault(Status.UNAVAILABLE, message);
 }
 
-function resetMessage(errorCode: number, initiator: Initiator, reason: string): string {
-  const name = errorCodeName(errorCode);
-  const text =
-    initiator === Initiator.REMOTE
-      ? `server reset the stream with ${name}`
-      : `stream closed with ${name} for an error in the response`;
+/** What grpc-js says of these codes, before the number that it says of all others. */
+const RESET_WORDS: ReadonlyMap<number, string> = new Map<number, string>([
+  [ErrorCode.REFUSED_STREAM, 'Stream refused by server'],
+  [ErrorCode.CANCEL, 'Call cancelled'],
+  [ErrorCode.ENHANCE_YOUR_CALM, 'Bandwidth exhausted or memory limit exceeded'],
+  [ErrorCode.INADEQUATE_SECURITY, 'Protocol not secure enough'],
+]);
+
+function remoteReset(errorCode: number): string {
+  const words = RESET_WORDS.get(errorCode);
+  const received = `Received RST_STREAM with code ${errorCode} (${errorCodeName(errorCode)})`;
+  return words === undefined ? received : `${words}: ${received}`;
+}
+
+function localReset(errorCode: number, reason: string): string {
+  const text = `stream closed with ${errorCodeName(errorCode)} for an error in the response`;
   return reason === '' ? text : `${text}: ${reason}`;
+}
+
+const ENDED_BY: Readonly<Record<Initiator, EndedBy>> = {
+  [Initiator.USER]: EndedBy.USER,
+  [Initiator.LIBRARY]: EndedBy.LIBRARY,
+  [Initiator.REMOTE]: EndedBy.PEER,
+  [Initiator.CONNECTION]: EndedBy.CONNECTION,
+};
+
+/** Who closed a stream, for the explanation of its call's end. */
+export function closureCause(
+  errorCode: number,
+  initiator: Initiator,
+  reason: string,
+  streamId: number | null,
+): EndCause {
+  const isReset = initiator !== Initiator.CONNECTION;
+  return {
+    endedBy: ENDED_BY[initiator],
+    streamId,
+    http2Code: isReset ? errorCode : null,
+    reason,
+  };
 }
 
 function fault(code: number, message: string): CallStatus {
   return { code, message, trailers: NO_HEADERS, cause: undefined };
+}
+
+/** Why a served call was aborted, in words; `reason`: that of the transport. */
+export function abortionText(errorCode: number, initiator: Initiator, reason: string): string {
+  if (initiator === Initiator.REMOTE) {
+    return `the client reset the stream with ${errorCodeName(errorCode)}`;
+  }
+  return initiator === Initiator.LIBRARY ? `error in the request: ${reason}` : reason;
 }

@@ -5,6 +5,8 @@
 
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { PeerInfo } from '../../transport/byte-duplex.ts';
+import type { CallEnd } from '../call-end.ts';
+import type { ScopeAbortion } from '../call-scope.ts';
 import type { MethodDescriptor } from '../method.ts';
 
 /** The final status of a call, given out exactly once. */
@@ -17,6 +19,8 @@ export interface CallStatus {
   readonly trailers: HeaderList;
   /** The local error behind the status, if there was one (a TLS failure, a serializer that threw), else undefined. */
   readonly cause: unknown;
+  /** How the call ended, unless it ended with OK or before it had a call engine. */
+  readonly end?: CallEnd;
 }
 
 /** Options of one call. */
@@ -29,6 +33,10 @@ export interface CallOptions {
   readonly metadata: HeaderList | null;
   /** Whether the call waits through TRANSIENT_FAILURE (gRPC wait-for-ready). */
   readonly waitForReady: boolean;
+  /** Encoding of the request messages, such as `gzip`; `identity`: as they are. Left out or null: that of the channel. */
+  readonly compression?: string | null;
+  /** False: deadline and cancellation of the served call that this one is made in are not inherited. True if left out. */
+  readonly propagate?: boolean;
 }
 
 /**
@@ -53,12 +61,15 @@ export interface ClientCall {
   start(listener: ClientCallListener): void;
   /** Wants `messages` more messages. */
   request(messages: number): void;
-  /** Sends one message; `message` belongs to the call from now on. False: wait for `onReady` before sending more. */
-  sendMessage(message: Uint8Array): boolean;
+  /**
+   * Sends one message; `message` belongs to the call from now on. False: wait for `onReady` before sending more. `compress` false: as it is,
+   * whatever the call's encoding; true if left out.
+   */
+  sendMessage(message: Uint8Array, compress?: boolean): boolean;
   /** Ends the request side. */
   halfClose(): void;
   /** `start` + the one message + half-close in one step, for request-unary calls. */
-  startUnary(listener: ClientCallListener, message: Uint8Array): void;
+  startUnary(listener: ClientCallListener, message: Uint8Array, compress?: boolean): void;
   /** Ends the call with CANCELLED and `reason`, RST_STREAM CANCEL on the wire. The first final status wins. */
   cancel(reason: string): void;
   /** Ends the call with another status, for a fault of the caller's side (such as a serializer that threw). */
@@ -71,7 +82,7 @@ export interface CallFactory {
 }
 
 /** Why a server call ended before its handler's answer was complete. */
-export type CallAbortion = 'cancelled' | 'expired' | 'network';
+export type CallAbortion = ScopeAbortion;
 
 /** Receives the events of a server call, in order, where user code may run. */
 export interface ServerCallListener {
@@ -102,10 +113,18 @@ export interface ServerCall {
   readonly deadlineMs: number;
   /** True from cancellation, expiry or loss of the connection on. */
   readonly cancelled: boolean;
+  /** What ended the call when it was aborted, in words; empty before. */
+  readonly abortReason: string;
   /** Wants `messages` more request messages; request-unary methods need not call it. */
   request(messages: number): void;
   /** Sends initial metadata now; null for none. Otherwise it leaves with the first message. Ignored when already sent. */
   sendMetadata(metadata: HeaderList | null): void;
+  /**
+   * Compresses the messages sent from now on with `encoding`, such as `gzip`; `identity`: not. Once initial metadata is sent the choice is
+   * between its encoding and `identity`. False when the client does not read it or it is too late: messages go as they are then. Throws
+   * RangeError for an encoding that this runtime does not have.
+   */
+  setCompression(encoding: string): boolean;
   /** Sends one response message; `message` belongs to the call from now on. False: wait for `onReady`. */
   sendMessage(message: Uint8Array): boolean;
   /** The only response message and status OK in one step; `trailers` is trailing metadata or null. */

@@ -4,10 +4,13 @@ import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { Clock } from '../../transport/clock.ts';
 import type { Limits } from '../../transport/limits.ts';
 import type { ClientTransport } from '../../transport/stream-listener.ts';
+import type { ScopeStorage } from '../call-scope.ts';
 import type { MethodDescriptor } from '../method.ts';
+import type { CompressionSettings } from '../protocol/compression.ts';
 import type { ResponseReader } from '../protocol/response-headers.ts';
 import type { CallOptions, CallStatus } from './call.ts';
 import type { ListedCall } from './call-list.ts';
+import type { InflateSlots } from './inflate-slots.ts';
 import type { ReadyQueue } from './ready-queue.ts';
 import type { RetryBuffer } from './retry-buffer.ts';
 
@@ -31,8 +34,15 @@ export interface ClientCallHost {
   readonly responseReader: ResponseReader;
   /** The channel's budget for messages kept for a transparent retry (L25). */
   readonly retryBuffer: RetryBuffer;
-  /** The request header template of `method`: the same array object each time (see `RequestTemplates`). */
-  template(method: MethodDescriptor): HeaderList;
+  readonly compression: CompressionSettings;
+  /** L19, for the channel as a whole: what its connections bring shares the runtime's few threads anyway. */
+  readonly inflates: InflateSlots;
+  /** Where the calls of this channel find what they inherit; null when there is nothing to inherit. */
+  readonly scopes: ScopeStorage | null;
+  /** The request header template of `method` with `grpc-encoding`, if any: the same array object each time (see `RequestTemplates`). */
+  template(method: MethodDescriptor, encoding: string | null): HeaderList;
+  /** What calls without a connection wait for, in words. */
+  describeWait(): string;
   /**
    * A transport for one attempt, in state `connecting` or `ready`, never one that is draining or closed. Null: the call is kept, and
    * `onTransport` or `onPickFailed` follows unless `unqueue` comes first. Asked again for each transparent retry (gRFC A6).

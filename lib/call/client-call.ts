@@ -18,9 +18,11 @@ import {
   StreamProgress,
   type TransportStream,
 } from '../../transport/stream-listener.ts';
+import { CallPhase, EndedBy } from '../call-end.ts';
+import type { CallScope, ScopeAbortion, ScopeChild } from '../call-scope.ts';
 import type { MethodDescriptor } from '../method.ts';
-import { IDENTITY, messageFlagsFault } from '../protocol/message-encoding.ts';
-import { requestFields } from '../protocol/request-headers.ts';
+import { IDENTITY } from '../protocol/compression.ts';
+import { isWhole, requestFields } from '../protocol/request-headers.ts';
 import {
   badBinaryMessage,
   httpFault,
@@ -29,85 +31,85 @@ import {
 } from '../protocol/response-headers.ts';
 import { Status } from '../status.ts';
 import type { CallOptions, CallStatus, ClientCall, ClientCallListener } from './call.ts';
-import { closureStatus, expiredMessage, messageOf, overLimitMessage } from './call-fault.ts';
+import { closureCause, closureStatus, messageOf } from './call-fault.ts';
 import type { ListedCall } from './call-list.ts';
+import {
+  type CallProgress,
+  type CallTimeline,
+  expiredStatus,
+  explained,
+  explainedClosure,
+  localCause,
+  msSince,
+  recounted,
+  wholeMs,
+} from './call-progress.ts';
 import type { ClientCallHost, PendingCall } from './client-call-host.ts';
 import { ForeignResponse } from './foreign-response.ts';
+import { LATER, READABLE } from './message-inflater.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { ReadyEntry } from './ready-queue.ts';
-import { SentMessages } from './sent-messages.ts';
+import { RequestMessages } from './request-messages.ts';
+import { judgeRest, judgeUnaryOk, receiptFault } from './response-judgement.ts';
 
 /** Messages given to one call's listener before the calls queued behind it get their turn. */
 const MESSAGES_PER_RUN = 32;
 
 /** One call. Created by the channel's `createCall`. */
-export class ClientCallImpl implements ClientCall, ClientStreamListener, PendingCall, ReadyEntry {
-  inReadyQueue: boolean;
-  listed: boolean;
-  previousListed: ListedCall | null;
-  nextListed: ListedCall | null;
-  peer: PeerInfo | null;
+export class ClientCallImpl
+  implements ClientCall, ClientStreamListener, PendingCall, ReadyEntry, CallProgress, ScopeChild
+{
+  inReadyQueue: boolean = false;
+  listed: boolean = false;
+  previousListed: ListedCall | null = null;
+  nextListed: ListedCall | null = null;
+  peer: PeerInfo | null = null;
   readonly method: MethodDescriptor;
-  readonly options: CallOptions;
+  /** Those of the caller, with the deadline of the scope if that is shorter. */
+  options: CallOptions;
+  // How far the call is, for its error: see CallProgress.
+  phase: CallPhase = CallPhase.STARTING;
+  startedMs: number = 0;
+  timeline: CallTimeline | null = null;
+  messagesReceived: number = 0;
   readonly #host: ClientCallHost;
-  readonly #sent: SentMessages;
+  readonly #request: RequestMessages;
   readonly #received: MessageQueue;
-  #listener: ClientCallListener | null;
-  #stream: TransportStream | null;
-  #timer: Timer | null;
+  #listener: ClientCallListener | null = null;
+  #stream: TransportStream | null = null;
+  #timer: Timer | null = null;
   /** The final status once it is known; delivered by `runReady`. */
-  #status: CallStatus | null;
+  #status: CallStatus | null = null;
   /** The status came in trailers, behind messages that are still to be delivered. */
-  #statusInOrder: boolean;
-  #statusDelivered: boolean;
+  #statusInOrder: boolean = false;
+  #statusDelivered: boolean = false;
   /** Response headers that are due to the listener. */
-  #metadata: HeaderList | null;
+  #metadata: HeaderList | null = null;
   /** The response, once its headers have shown that it is not gRPC. */
-  #foreign: ForeignResponse | null;
+  #foreign: ForeignResponse | null = null;
   /** `grpc-encoding` of the response. */
-  #encoding: string;
+  #encoding: string = IDENTITY;
+  /** The served call whose handler made this one; its listener runs there too. */
+  #scope: CallScope | null = null;
   /** Messages wanted through `request` and not delivered. */
-  #demand: number;
-  #halfClosed: boolean;
+  #demand: number = 0;
   /** The host keeps the call until it finds a transport. */
-  #waiting: boolean;
+  #waiting: boolean = false;
   /** The stream of the current attempt was closed, perhaps while it was being opened. */
-  #attemptClosed: boolean;
+  #attemptClosed: boolean = false;
   /** The server refused the call once already (gRFC A6 allows one immediate retry). */
-  #refused: boolean;
-  #retryDue: boolean;
-  /** `sendMessage` returned false. */
-  #senderWaits: boolean;
-  #readyDue: boolean;
+  #refused: boolean = false;
+  #retryDue: boolean = false;
+  #readyDue: boolean = false;
+  /** Inside `start`, with the whole timeout left: headers that are written now need no look at the clock. */
+  #startsNow: boolean = false;
 
   constructor(method: MethodDescriptor, options: CallOptions, host: ClientCallHost) {
-    this.inReadyQueue = false;
-    this.listed = false;
-    this.previousListed = null;
-    this.nextListed = null;
-    this.peer = null;
     this.method = method;
     this.options = options;
     this.#host = host;
-    this.#sent = new SentMessages(host.retryBuffer, host.limits.retryBufferOctets);
+    this.#request = new RequestMessages(host, options.compression, this);
     this.#received = new MessageQueue(host.limits.maxReceiveMessageOctets);
-    this.#listener = null;
-    this.#stream = null;
-    this.#timer = null;
-    this.#status = null;
-    this.#statusInOrder = false;
-    this.#statusDelivered = false;
-    this.#metadata = null;
-    this.#foreign = null;
-    this.#encoding = IDENTITY;
-    this.#demand = 0;
-    this.#halfClosed = false;
-    this.#waiting = false;
-    this.#attemptClosed = false;
-    this.#refused = false;
-    this.#retryDue = false;
-    this.#senderWaits = false;
-    this.#readyDue = false;
   }
 
   // ---- ClientCall: the API's side -------------------------------------------------------------------------------------------------
@@ -119,22 +121,57 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
       this.#host.readyQueue.pushSoon(this);
       return;
     }
+    const nowMs = this.#host.clock.now();
+    this.startedMs = wholeMs(nowMs);
+    if (this.#host.scopes !== null && !this.#inherit(nowMs)) return;
+    const fault = this.#request.faultOf(this.options.compression);
+    if (fault !== null) {
+      this.#abort(Status.INTERNAL, fault, undefined, EndedBy.USER);
+      return;
+    }
     const { deadlineMs } = this.options;
     if (deadlineMs !== Number.POSITIVE_INFINITY) {
-      const leftMs = deadlineMs - this.#host.clock.now();
+      const leftMs = deadlineMs - nowMs;
       if (leftMs <= 0) {
-        this.#endWith(this.#expiredStatus());
+        this.#endWith(this.#expired());
         return;
       }
       this.#timer = this.#host.clock.setTimer(leftMs, () => this.#onDeadline(), true);
+      this.#startsNow = isWhole(leftMs, this.options.timeoutMs);
     }
     this.#attempt();
+    this.#startsNow = false;
   }
 
-  startUnary(listener: ClientCallListener, message: Uint8Array): void {
-    this.#sent.add(message);
-    this.#halfClosed = true;
+  startUnary(listener: ClientCallListener, message: Uint8Array, compress = true): void {
+    this.#request.send(message, compress, true);
     this.start(listener);
+  }
+
+  /** Takes over what the served call around it says. False: that is the end of this call. */
+  #inherit(nowMs: number): boolean {
+    const scope = this.#host.scopes?.current() ?? null;
+    this.#scope = scope;
+    if (scope === null || scope.isOver || this.options.propagate === false) return true;
+    const { leftMs, abortion } = scope;
+    if (nowMs + leftMs < this.options.deadlineMs) {
+      this.options = { ...this.options, deadlineMs: nowMs + leftMs, timeoutMs: leftMs };
+    }
+    if (abortion !== null) {
+      this.onScopeAborted(abortion);
+      return false;
+    }
+    scope.add(this);
+    return true;
+  }
+
+  onScopeAborted(abortion: ScopeAbortion): void {
+    if (abortion === 'expired' && this.#status === null) {
+      this.#endWith(this.#expired());
+      return;
+    }
+    const message = `Call cancelled: the call that it was made in was aborted (${abortion})`;
+    this.#abort(Status.CANCELLED, message, undefined, EndedBy.LIBRARY);
   }
 
   request(messages: number): void {
@@ -145,47 +182,42 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
     }
   }
 
-  sendMessage(message: Uint8Array): boolean {
-    if (this.#status !== null || this.#halfClosed) return true;
-    this.#sent.add(message);
-    const stream = this.#stream;
-    const accepted =
-      stream === null
-        ? this.#sent.octets <= this.#host.limits.streamWriteQuotaOctets
-        : stream.sendMessage(0, message, false);
-    if (stream !== null) this.#sent.commitIfTooLarge();
-    if (!accepted) this.#senderWaits = true;
-    return accepted;
+  sendMessage(message: Uint8Array, compress = true): boolean {
+    if (this.#status !== null || this.#request.ended) return true;
+    return this.#request.send(message, compress, false);
   }
 
   halfClose(): void {
-    if (this.#status !== null || this.#halfClosed) return;
-    this.#halfClosed = true;
-    if (this.#stream !== null) this.#stream.sendEnd();
+    if (this.#status === null && !this.#request.ended) this.#request.end();
   }
 
   cancel(reason: string): void {
-    this.#abort(Status.CANCELLED, reason, undefined);
+    this.#abort(Status.CANCELLED, reason, undefined, EndedBy.USER);
   }
 
   fail(code: number, message: string, cause: unknown): void {
-    this.#abort(code, message, cause);
+    this.#abort(code, message, cause, EndedBy.USER);
   }
 
   // ---- PendingCall: the channel's side --------------------------------------------------------------------------------------------
 
   onTransport(transport: ClientTransport): void {
     this.#waiting = false;
+    this.#note().connectedMs = msSince(this.startedMs, this.#host.clock.now());
     if (this.#status === null) this.#open(transport);
   }
 
   onPickFailed(status: CallStatus): void {
     this.#waiting = false;
-    if (this.#status === null) this.#end(status, false);
+    if (this.#status !== null) return;
+    const isUnavailable = status.code === Status.UNAVAILABLE;
+    const endedBy = isUnavailable ? EndedBy.CONNECTION : EndedBy.LIBRARY;
+    this.#end(this.#explain(status, endedBy), false);
   }
 
   #attempt(): void {
     this.#waiting = true;
+    this.phase = CallPhase.CONNECTING;
     const transport = this.#host.pick(this);
     if (transport === null) return;
     this.#waiting = false;
@@ -194,28 +226,44 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
 
   #open(transport: ClientTransport): void {
     this.#attemptClosed = false;
-    const stream = transport.openStream(this.#host.template(this.method), this);
+    this.phase = CallPhase.QUEUED;
+    const template = this.#host.template(this.method, this.#request.encoding);
+    const stream = transport.openStream(template, this);
     if (this.#attemptClosed) return;
     this.#stream = stream;
     this.peer = stream.peer;
-    const accepted = this.#sent.sendTo(stream, this.#halfClosed);
-    this.#sent.commitIfTooLarge();
-    if (accepted && this.#senderWaits) this.onWritable();
-    else if (!accepted) this.#senderWaits = true;
+    this.#request.attach(stream);
+  }
+
+  #note(): CallTimeline {
+    this.timeline ??= { connectedMs: -1, sentMs: -1, respondedMs: -1 };
+    return this.timeline;
+  }
+
+  /** For the request side: after `sendMessage` returned false, more may be sent. */
+  onRequestReady(): void {
+    if (this.#status !== null) return;
+    this.#readyDue = true;
+    this.#host.readyQueue.pushSoon(this);
   }
 
   // ---- ClientStreamListener: the transport's side ---------------------------------------------------------------------------------
 
   onSendHeaders(): HeaderList | null {
     const { deadlineMs, timeoutMs, metadata } = this.options;
+    this.phase = CallPhase.SENT;
+    if (this.#startsNow) return requestFields(timeoutMs, timeoutMs, metadata);
+    const nowMs = this.#host.clock.now();
+    this.#note().sentMs = msSince(this.startedMs, nowMs);
     if (deadlineMs === Number.POSITIVE_INFINITY) return metadata;
-    return requestFields(deadlineMs - this.#host.clock.now(), timeoutMs, metadata);
+    return requestFields(deadlineMs - nowMs, timeoutMs, metadata);
   }
 
   onHeaders(headers: HeaderList, endStream: boolean, complete: boolean): void {
     if (this.#status !== null) return;
+    this.phase = CallPhase.RESPONDING;
     // gRFC A6: a call commits when response headers arrive.
-    this.#sent.commit();
+    this.#request.commit();
     if (!complete) {
       this.#abort(Status.RESOURCE_EXHAUSTED, 'response headers are over the limit', undefined);
       return;
@@ -240,7 +288,9 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
   onData(chunk: Uint8Array, start: number, end: number, endStream: boolean): number {
     if (this.#status !== null) return end - start;
     if (this.#foreign !== null) {
-      if (this.#foreign.push(chunk, start, end) || endStream) this.#endWith(this.#foreign.status);
+      if (this.#foreign.push(chunk, start, end) || endStream) {
+        this.#endWith(this.#explain(this.#foreign.status, EndedBy.PEER));
+      }
       return end - start;
     }
     const received = this.#received;
@@ -264,10 +314,7 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
   }
 
   onWritable(): void {
-    if (!this.#senderWaits || this.#status !== null) return;
-    this.#senderWaits = false;
-    this.#readyDue = true;
-    this.#host.readyQueue.pushSoon(this);
+    if (this.#status === null) this.#request.onStreamWritable();
   }
 
   onClosed(
@@ -277,26 +324,29 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
     reason: string,
   ): void {
     this.#attemptClosed = true;
+    const streamId = this.#stream?.id ?? null;
     this.#stream = null;
     if (this.#status !== null) return;
+    this.#request.detach();
     if (this.#mayRetry(progress)) {
       this.#retryDue = true;
       this.#host.readyQueue.pushSoon(this);
       return;
     }
-    const expired =
-      this.options.deadlineMs !== Number.POSITIVE_INFINITY &&
-      this.#host.clock.now() >= this.options.deadlineMs;
-    const status =
-      expired && errorCode === ErrorCode.CANCEL
-        ? this.#expiredStatus()
-        : closureStatus(errorCode, initiator, progress, reason, this.#foreign?.status ?? null);
-    this.#end(status, false);
+    if (errorCode === ErrorCode.CANCEL && this.#hasExpired()) {
+      this.#end(this.#expired(streamId), false);
+      return;
+    }
+    const foreign = this.#foreign?.status ?? null;
+    const status = closureStatus(errorCode, initiator, progress, reason, foreign);
+    const cause = closureCause(errorCode, initiator, reason, streamId);
+    const explain = status === foreign ? explained : explainedClosure;
+    this.#end(explain(status, this, this.#host.clock, cause), false);
   }
 
   /** gRFC A6: what never left is sent again, what the server's library refused once more, anything else not at all. */
   #mayRetry(progress: StreamProgress): boolean {
-    if (progress === StreamProgress.PROCESSED || this.#sent.committed) return false;
+    if (progress === StreamProgress.PROCESSED || this.#request.committed) return false;
     if (progress === StreamProgress.MISCARRIED) return true;
     if (this.#refused) return false;
     this.#refused = true;
@@ -307,88 +357,67 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
 
   /** The server ended the call with `headers`: trailers, or the headers of a Trailers-Only response. */
   #complete(facts: ResponseFacts, headers: HeaderList): void {
+    this.phase = CallPhase.TRAILERS;
     let status = facts.status ?? this.#foreign?.status ?? null;
     if (status === null) {
-      status = {
-        code: Status.UNKNOWN,
-        message: 'server ended the call without grpc-status',
-        trailers: headers,
-        cause: undefined,
-      };
+      const message = 'server ended the call without grpc-status';
+      status = { code: Status.UNKNOWN, message, trailers: headers, cause: undefined };
     } else if (status.code === Status.OK) {
       status = this.#judgeOk(status);
+    }
+    if (status.code !== Status.OK && status.end === undefined) {
+      const isOurs = facts.status?.code === Status.OK;
+      status = this.#explain(status, isOurs ? EndedBy.LIBRARY : EndedBy.PEER);
     }
     const stream = this.#stream;
     this.#end(status, true);
     // RFC 9113 §8.1: the response is complete, the rest of the request is of no use.
-    if (!this.#halfClosed && stream !== null) stream.reset(ErrorCode.CANCEL);
+    if (stream !== null && !stream.isSendClosed) stream.reset(ErrorCode.CANCEL);
   }
 
   /** What becomes of status OK: an expired call never reports it, and a unary response needs its message. */
   #judgeOk(status: CallStatus): CallStatus {
-    const { deadlineMs } = this.options;
-    if (deadlineMs !== Number.POSITIVE_INFINITY && this.#host.clock.now() >= deadlineMs) {
-      return this.#expiredStatus();
-    }
+    if (this.#hasExpired()) return this.#expired();
     if (this.method.responseStreaming) return status;
-    const { chunk, flags, octetsBehind } = this.#received;
-    if (chunk === null) {
-      return octetsBehind > 0
-        ? failure(Status.INTERNAL, 'the response message is incomplete', status)
-        : failure(Status.UNIMPLEMENTED, 'server sent no response message to a unary call', status);
-    }
-    const fault = messageFlagsFault(flags, this.#encoding);
-    return fault === null ? status : failure(Status.INTERNAL, fault, status);
+    return judgeUnaryOk(status, this.#received, this.#encoding, this.#host.compression.codecs);
   }
 
   /** Ends the call for what was just received, if that is against the rules. */
   #failedOnReceipt(): boolean {
-    const received = this.#received;
-    if (received.overLimit > 0) {
-      const { maxReceiveMessageOctets } = this.#host.limits;
-      this.#abort(
-        Status.RESOURCE_EXHAUSTED,
-        overLimitMessage(received.overLimit, maxReceiveMessageOctets),
-        undefined,
-      );
-      return true;
-    }
-    if (!this.method.responseStreaming && received.chunk !== null && received.octetsBehind > 0) {
-      this.#abort(
-        Status.UNIMPLEMENTED,
-        'server sent more than one response message to a unary call',
-        undefined,
-      );
-      return true;
-    }
-    return false;
+    const { maxReceiveMessageOctets } = this.#host.limits;
+    const fault = receiptFault(this.method, this.#received, maxReceiveMessageOctets);
+    if (fault === null) return false;
+    this.#abort(fault.code, fault.message, undefined);
+    return true;
   }
 
   #onDeadline(): void {
     this.#timer = null;
-    if (this.#status === null) this.#endWith(this.#expiredStatus());
+    if (this.#status === null) this.#endWith(this.#expired());
   }
 
-  #expiredStatus(): CallStatus {
-    const phase =
-      this.#stream === null && !this.#attemptClosed
-        ? ' before a connection was ready'
-        : this.#stream?.id === 0
-          ? ' before a stream was free'
-          : '';
-    return {
-      code: Status.DEADLINE_EXCEEDED,
-      message: expiredMessage(this.options.timeoutMs) + phase,
-      trailers: NO_HEADERS,
-      cause: undefined,
-    };
+  #hasExpired(): boolean {
+    const { deadlineMs } = this.options;
+    return deadlineMs !== Number.POSITIVE_INFINITY && this.#host.clock.now() >= deadlineMs;
+  }
+
+  /** `streamId`: of the stream, if it has just been closed. */
+  #expired(streamId: number | null = this.#stream?.id ?? null): CallStatus {
+    return expiredStatus(this, this.#host.clock, streamId, () => this.#host.describeWait());
+  }
+
+  /** `status` together with how the call ended, for ends that no closing stream explains. */
+  #explain(status: CallStatus, endedBy: EndedBy): CallStatus {
+    const cause = localCause(endedBy, this.#stream?.id ?? null);
+    return explained(status, this, this.#host.clock, cause);
   }
 
   /** Ends the call from this side, unless its end is already certain. */
-  #abort(code: number, message: string, cause: unknown): void {
+  #abort(code: number, message: string, cause: unknown, endedBy: EndedBy = EndedBy.LIBRARY): void {
     const unread = this.#statusInOrder && !this.#statusDelivered && this.#received.chunk !== null;
     if (this.#status !== null && !unread) return;
-    this.#endWith({ code, message, trailers: NO_HEADERS, cause });
+    const status = { code, message, trailers: NO_HEADERS, cause };
+    this.#endWith(this.#explain(status, endedBy));
   }
 
   /** Ends the call from this side with `status`. */
@@ -402,11 +431,12 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
   #end(status: CallStatus, inOrder: boolean): void {
     this.#status = status;
     this.#statusInOrder = inOrder;
-    this.#sent.commit();
+    this.#request.close();
     if (!inOrder) {
       this.#received.clear();
       this.#metadata = null;
     }
+    if (this.#scope !== null) this.#scope.remove(this);
     if (this.#timer !== null) {
       this.#timer.cancel();
       this.#timer = null;
@@ -422,6 +452,17 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
   // ---- ReadyEntry: where the listener is called -----------------------------------------------------------------------------------
 
   runReady(): void {
+    const { scopes } = this.#host;
+    if (scopes === null || scopes.current() === this.#scope) this.#deliver();
+    else scopes.run(this.#scope, DELIVER, this);
+  }
+
+  /** @internal for `DELIVER` */
+  static deliver(call: ClientCallImpl): void {
+    call.#deliver();
+  }
+
+  #deliver(): void {
     if (this.#retryDue) {
       this.#retryDue = false;
       if (this.#status === null) this.#attempt();
@@ -431,26 +472,30 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
     if (this.#metadata !== null) {
       const metadata = this.#metadata;
       this.#metadata = null;
-      try {
-        listener.onMetadata(metadata);
-      } catch (error) {
-        this.#host.readyQueue.report(error);
+      // Not for the usual unary response, which is here as a whole.
+      if (this.#status === null) {
+        this.#note().respondedMs = msSince(this.startedMs, this.#host.clock.now());
       }
+      this.#tell(listener, metadata);
     }
     if (this.method.responseStreaming) this.#runStreaming(listener);
     else this.#runUnary(listener);
     if (this.#readyDue) {
       this.#readyDue = false;
-      if (this.#status === null) {
-        try {
-          listener.onReady();
-        } catch (error) {
-          this.#host.readyQueue.report(error);
-        }
-      }
+      if (this.#status === null) this.#tell(listener, null);
     }
     const status = this.#status;
     if (status !== null && this.#received.chunk === null) this.#deliverStatus(listener, status);
+  }
+
+  /** Hands on `metadata`; null: that more may be sent. */
+  #tell(listener: ClientCallListener, metadata: HeaderList | null): void {
+    try {
+      if (metadata === null) listener.onReady();
+      else listener.onMetadata(metadata);
+    } catch (error) {
+      this.#host.readyQueue.report(error);
+    }
   }
 
   /** A unary response is delivered together with its OK, so that the API need not hold it back. */
@@ -460,10 +505,27 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
     if (this.#status === null) {
       this.#awaitRest();
     } else if (chunk !== null) {
-      const { start, end } = received;
+      if (this.#status.code !== Status.OK) {
+        received.clear();
+        return;
+      }
+      if (received.flags !== 0 && !this.#isReadable()) return;
+      const { chunk: message, start, end } = received;
       received.clear();
-      if (this.#status.code === Status.OK) this.#deliverMessage(listener, chunk, start, end);
+      this.#deliverMessage(listener, message as Uint8Array, start, end);
     }
+  }
+
+  /** Whether the first message, which has flags, can be read now; if it never can, the call is ended. */
+  #isReadable(): boolean {
+    const readability = this.#received.prepare(this.#encoding, this.#host, this);
+    if (readability === READABLE) return true;
+    if (readability !== LATER) this.#abort(readability.code, readability.message, undefined);
+    return false;
+  }
+
+  onInflated(): void {
+    this.#host.readyQueue.pushSoon(this);
   }
 
   #runStreaming(listener: ClientCallListener): void {
@@ -473,15 +535,11 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
         this.#host.readyQueue.pushSoon(this);
         break;
       }
-      const fault = messageFlagsFault(received.flags, this.#encoding);
-      if (fault !== null) {
-        this.#abort(Status.INTERNAL, fault, undefined);
-        return;
-      }
+      if (received.flags !== 0 && !this.#isReadable()) break;
       const { chunk, start, end } = received;
       this.#demand--;
       received.shift();
-      this.#deliverMessage(listener, chunk, start, end);
+      this.#deliverMessage(listener, chunk as Uint8Array, start, end);
       if (this.#status === null && this.#failedOnReceipt()) return;
     }
     const stream = this.#stream;
@@ -490,27 +548,24 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
     else if (this.#statusInOrder) this.#judgeRest(this.#status);
   }
 
-  /** With the status known and every whole message delivered: octets left over are half a message. */
+  /** With the status known and every whole message delivered. */
   #judgeRest(status: CallStatus): void {
     const received = this.#received;
     if (received.chunk !== null) return;
-    if (status.code === Status.OK && received.overLimit > 0) {
-      const { maxReceiveMessageOctets } = this.#host.limits;
-      const message = overLimitMessage(received.overLimit, maxReceiveMessageOctets);
-      this.#status = failure(Status.RESOURCE_EXHAUSTED, message, status);
-    } else if (status.code === Status.OK && received.octetsBehind > 0) {
-      this.#status = failure(Status.INTERNAL, 'the last response message is incomplete', status);
-    }
+    const judged = judgeRest(status, received, this.#host.limits.maxReceiveMessageOctets);
+    if (judged !== status) this.#status = this.#explain(judged, EndedBy.LIBRARY);
     received.clear();
   }
 
-  /** Makes room for the rest of a message that the listener waits for. */
+  /**
+   * Makes room for the rest of a message that the listener waits for, and for the end behind it: nghttp2 (Node, grpc-js, proxies) sends no
+   * trailers and no END_STREAM while the window is empty, though neither needs any.
+   */
   #awaitRest(): void {
     const received = this.#received;
-    if (received.octetsBehind === 0) return;
-    const wanted = this.#demand > 0 || !this.method.responseStreaming ? received.wanted : 0;
-    if (wanted > 0 && received.chunk === null && this.#stream !== null) {
-      this.#stream.expect(wanted);
+    if ((this.#demand > 0 || !this.method.responseStreaming) && this.#stream !== null) {
+      if (received.chunk !== null) this.#stream.expect(1);
+      else if (received.wanted > 0) this.#stream.expect(received.wanted + 1);
     }
     received.compact();
   }
@@ -521,6 +576,7 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
     start: number,
     end: number,
   ): void {
+    this.messagesReceived++;
     try {
       listener.onMessage(chunk, start, end);
     } catch (error) {
@@ -532,14 +588,15 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
   #failInListener(error: unknown): void {
     if (this.#status !== null && !this.#statusInOrder) return;
     const message = `response message could not be read: ${messageOf(error)}`;
-    this.#endWith({ code: Status.INTERNAL, message, trailers: NO_HEADERS, cause: error });
+    const status = { code: Status.INTERNAL, message, trailers: NO_HEADERS, cause: error };
+    this.#endWith(this.#explain(status, EndedBy.USER));
   }
 
   #deliverStatus(listener: ClientCallListener, status: CallStatus): void {
     this.#statusDelivered = true;
     this.#received.clear();
     try {
-      listener.onStatus(status);
+      listener.onStatus(status.end === undefined ? status : recounted(status, this));
     } catch (error) {
       this.#host.readyQueue.report(error);
     }
@@ -547,7 +604,5 @@ export class ClientCallImpl implements ClientCall, ClientStreamListener, Pending
   }
 }
 
-/** `status` turned into a failure; its trailers stay readable. */
-function failure(code: number, message: string, status: CallStatus): CallStatus {
-  return { code, message, trailers: status.trailers, cause: undefined };
-}
+/** Runs the listener of a call in the scope that the call was made in. */
+const DELIVER = (call: ClientCallImpl): void => ClientCallImpl.deliver(call);

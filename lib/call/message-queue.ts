@@ -4,7 +4,16 @@
  */
 
 import { MessageDeframer, type MessageSink } from '../../framing/message/message-deframer.ts';
-import { MESSAGE_PREFIX_OCTETS } from '../../framing/message/message-framer.ts';
+import { MESSAGE_PREFIX_OCTETS, MessageFlag } from '../../framing/message/message-framer.ts';
+import {
+  type InflateHost,
+  type InflateOwner,
+  MessageInflater,
+  type Readability,
+} from './message-inflater.ts';
+
+/** A waiting message is copied when its chunk's memory is more than this many times as large (F10). */
+const PIN_FACTOR = 4;
 
 /** A queue whose first message lies in its own fields, so that the usual call, one message in one chunk, needs no deframer. */
 export class MessageQueue implements MessageSink {
@@ -20,7 +29,11 @@ export class MessageQueue implements MessageSink {
   #deframer: MessageDeframer | null;
   /** Octets of the first message, its prefix included. */
   #firstOctets: number;
+  /** `chunk` is a copy that keeps nothing else in memory. */
+  #firstCompacted: boolean;
   #released: number;
+  /** Made at the first compressed message. */
+  #inflater: MessageInflater | null;
 
   /** `maxMessageOctets`: largest payload to accept (L18). */
   constructor(maxMessageOctets: number) {
@@ -32,7 +45,9 @@ export class MessageQueue implements MessageSink {
     this.#maxMessageOctets = maxMessageOctets;
     this.#deframer = null;
     this.#firstOctets = 0;
+    this.#firstCompacted = false;
     this.#released = 0;
+    this.#inflater = null;
   }
 
   /** Octets that belong to the message behind the first one, or to the first one while it is incomplete. */
@@ -57,6 +72,7 @@ export class MessageQueue implements MessageSink {
         this.end = end;
         this.flags = chunk[start] as number;
         this.#firstOctets = octets;
+        this.#firstCompacted = false;
         return;
       }
     }
@@ -73,6 +89,20 @@ export class MessageQueue implements MessageSink {
     if (this.#deframer !== null) this.#pull(this.#deframer);
   }
 
+  /** Makes the first message, which has flags, readable: see `MessageInflater.prepare`. `encoding`: the peer's `grpc-encoding`. */
+  prepare(encoding: string, host: InflateHost, owner: InflateOwner): Readability {
+    this.#inflater ??= new MessageInflater(this, encoding, host, owner);
+    return this.#inflater.prepare();
+  }
+
+  /** Puts `message` in the place of the first one, which it is the decompressed form of. The window is credited for the original. */
+  replaceFirst(message: Uint8Array): void {
+    this.chunk = message;
+    this.start = 0;
+    this.end = message.length;
+    this.flags = MessageFlag.IDENTITY;
+  }
+
   /** Octets, prefixes included, of messages shifted out since the last call: to be given back to the window. */
   takeReleased(): number {
     const released = this.#released;
@@ -82,11 +112,21 @@ export class MessageQueue implements MessageSink {
 
   /** At the end of a read: lets go of chunks that only a few octets are left of. */
   compact(): void {
+    const { chunk, start, end } = this;
+    if (chunk !== null && !this.#firstCompacted) {
+      this.#firstCompacted = true;
+      if ((end - start) * PIN_FACTOR < chunk.buffer.byteLength) {
+        this.chunk = new Uint8Array(chunk.subarray(start, end));
+        this.start = 0;
+        this.end = end - start;
+      }
+    }
     if (this.#deframer !== null) this.#deframer.compact();
   }
 
   /** Forgets everything held; the call is over. */
   clear(): void {
+    if (this.#inflater !== null) this.#inflater.cancel();
     this.chunk = null;
     this.#deframer = null;
   }
@@ -97,6 +137,7 @@ export class MessageQueue implements MessageSink {
     this.start = start;
     this.end = end;
     this.flags = flags;
+    this.#firstCompacted = false;
   }
 
   #pull(deframer: MessageDeframer): void {

@@ -1,10 +1,9 @@
 /** Which requests a server answers by itself, before a method is looked up, and how (security.md 1.5, gRPC PROTOCOL-HTTP2). */
 
 import type { HeaderList } from '../../framing/frame-handler.ts';
-import { isKnownEncoding } from '../protocol/message-encoding.ts';
+import type { CompressionCodecs } from '../protocol/compression.ts';
 import type { RequestFacts } from '../protocol/request-headers.ts';
 import {
-  ACCEPT_ENCODING_FIELD,
   badBinaryMessage,
   RESPONSE_TEMPLATE,
   refusalTemplate,
@@ -29,7 +28,11 @@ function refusal(code: number, message: string, fields: HeaderList | null = null
 }
 
 /** Why the request is refused, or null when its method may be looked up. `complete` is false when its header list was cut (L5, L6). */
-export function refusalOf(facts: RequestFacts, complete: boolean): Refusal | null {
+export function refusalOf(
+  facts: RequestFacts,
+  complete: boolean,
+  codecs: CompressionCodecs,
+): Refusal | null {
   if (!complete) return refusal(Status.RESOURCE_EXHAUSTED, 'request headers are over the limit');
   if (facts.httpStatus !== 0) {
     return {
@@ -46,11 +49,12 @@ export function refusalOf(facts: RequestFacts, complete: boolean): Refusal | nul
   if (!facts.path.startsWith('/')) {
     return refusal(Status.UNIMPLEMENTED, 'path does not begin with a slash');
   }
-  if (!isKnownEncoding(facts.encoding)) {
+  if (!codecs.has(facts.encoding)) {
+    // compression.md: the answer lists what would have been accepted.
     return refusal(
       Status.UNIMPLEMENTED,
-      'grpc-encoding of the request is not supported',
-      ACCEPT_ENCODING_FIELD,
+      `grpc-encoding of the request is not supported; supported are ${codecs.accepted}`,
+      codecs.acceptField,
     );
   }
   return null;

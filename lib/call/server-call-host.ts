@@ -2,8 +2,11 @@
 
 import type { Clock } from '../../transport/clock.ts';
 import type { Limits } from '../../transport/limits.ts';
+import type { ScopeStorage } from '../call-scope.ts';
+import type { CompressionSettings } from '../protocol/compression.ts';
 import type { RequestReader } from '../protocol/request-headers.ts';
 import type { ServerMethod } from './call.ts';
+import type { InflateSlots } from './inflate-slots.ts';
 import type { ReadyQueue } from './ready-queue.ts';
 
 /** A server call as the keeper of the handler slots sees it. */
@@ -22,6 +25,11 @@ export interface ServerCallHost {
   readonly limits: Limits;
   /** Reads request headers, with a small cache by identity; one per connection. */
   readonly requestReader: RequestReader;
+  readonly compression: CompressionSettings;
+  /** L19, for this connection. */
+  readonly inflates: InflateSlots;
+  /** Carries what calls made in handlers inherit; null while there are no such calls in this process. */
+  readonly scopes: ScopeStorage | null;
   /**
    * The method served at `path`, exactly as received (it begins with `/`); null: UNIMPLEMENTED. A generic handler is a ServerMethod made
    * for the path. Must look up own entries only (a Map).
@@ -31,7 +39,10 @@ export interface ServerCallHost {
   acquireSlot(call: SlotCall): boolean;
   /**
    * Gives the slot back: the handler has settled and the stream is closed, or the call ended while it waited for the slot. Exactly once
-   * per call that asked for a slot, refused calls included (for them inside `onSlotRefused`).
+   * per call that asked for a slot, refused calls included (for them inside `onSlotRefused`). `resetByPeer`: the client reset the call,
+   * and not because its deadline had passed.
    */
-  releaseSlot(call: SlotCall): void;
+  releaseSlot(call: SlotCall, resetByPeer?: boolean): void;
+  /** A limit of the call engine has tripped; `token` is a constant. For counters. */
+  onLimit?(token: string): void;
 }

@@ -17,10 +17,12 @@ import {
   type StreamProgress,
   type TransportStream,
 } from '../../transport/stream-listener.ts';
-import { Cardinality, type MethodDescriptor } from '../method.ts';
-import { messageFlagsFault } from '../protocol/message-encoding.ts';
+import { CallScope } from '../call-scope.ts';
+import type { MethodDescriptor } from '../method.ts';
+import { unknownEncoding } from '../protocol/compression.ts';
 import type { RequestFacts } from '../protocol/request-headers.ts';
 import {
+  encodedTemplate,
   OK_TRAILERS,
   RESPONSE_TEMPLATE,
   statusExtra,
@@ -28,28 +30,23 @@ import {
 } from '../protocol/response-headers.ts';
 import { Status } from '../status.ts';
 import type { CallAbortion, ServerCall, ServerCallListener, ServerMethod } from './call.ts';
-import { overLimitMessage } from './call-fault.ts';
+import { abortionText, overLimitMessage } from './call-fault.ts';
+import { LATER, READABLE } from './message-inflater.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { ReadyEntry } from './ready-queue.ts';
+import {
+  COMPLETE,
+  INCOMPLETE_REQUEST,
+  judgeUnaryRequest,
+  UNFINISHED,
+} from './request-judgement.ts';
 import { expiredRequest, type Refusal, refusalOf, unknownMethod } from './request-refusal.ts';
+import { isReadByClient, ResponseCompression, switchCompression } from './response-compression.ts';
 import type { ServerCallHost, SlotCall } from './server-call-host.ts';
+import { expiryOfClient, ListenerEvent, Slot, UNROUTED } from './server-call-state.ts';
 
 /** Messages given to one call's listener before the calls queued behind it get their turn. */
 const MESSAGES_PER_RUN = 32;
-
-/** What `method` is until the path has been looked up; no user code sees it. */
-const UNROUTED: MethodDescriptor = {
-  path: '',
-  cardinality: Cardinality.STREAM_STREAM,
-  requestStreaming: true,
-  responseStreaming: true,
-};
-
-const INCOMPLETE_REQUEST = 'the last request message is incomplete';
-
-/** Where a call is with its handler slot (L2). */
-const Slot = { NONE: 0, WAITING: 1, HELD: 2, RELEASED: 3 } as const;
-type Slot = (typeof Slot)[keyof typeof Slot];
 
 /**
  * Makes the call of a request stream and queues it: what a `StreamAcceptor` does. `complete` is false when `headers` was cut at the limits;
@@ -69,38 +66,44 @@ export function acceptCall(
 
 /** One call. Created by `acceptCall`. */
 export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, ReadyEntry {
-  inReadyQueue: boolean;
-  method: MethodDescriptor;
+  inReadyQueue: boolean = false;
+  method: MethodDescriptor = UNROUTED;
   readonly peer: PeerInfo;
   readonly headers: HeaderList;
   readonly authority: string;
   readonly deadlineMs: number;
-  cancelled: boolean;
+  cancelled: boolean = false;
+  abortReason: string = '';
   readonly #host: ServerCallHost;
   readonly #stream: TransportStream;
   readonly #facts: RequestFacts;
   readonly #headersComplete: boolean;
   readonly #received: MessageQueue;
-  #served: ServerMethod | null;
-  #listener: ServerCallListener | null;
-  #timer: Timer | null;
-  #slot: Slot;
-  #judged: boolean;
+  /** Null for responses that are not compressed. */
+  #compression: ResponseCompression | null = null;
+  /** What calls made in the handler inherit; null when there can be none. */
+  #scope: CallScope | null = null;
+  #served: ServerMethod | null = null;
+  #listener: ServerCallListener | null = null;
+  #timer: Timer | null = null;
+  #slot: Slot = Slot.NONE;
+  #judged: boolean = false;
   #requestEnded: boolean;
-  #headersSent: boolean;
-  #messageSent: boolean;
+  #headersSent: boolean = false;
+  #messageSent: boolean = false;
   /** The final status was handed to the stream, or the stream was reset. */
-  #answered: boolean;
-  #streamClosed: boolean;
-  #abortion: CallAbortion | null;
-  #cancelDelivered: boolean;
-  /** The handler has settled, or never ran. */
-  #settled: boolean;
-  #demand: number;
-  #senderWaits: boolean;
-  #readyDue: boolean;
-  #halfCloseDelivered: boolean;
-  #completeDelivered: boolean;
+  #answered: boolean = false;
+  #streamClosed: boolean = false;
+  #abortion: CallAbortion | null = null;
+  #cancelDelivered: boolean = false;
+  /** The handler has settled, or has not been started. */
+  #settled: boolean = true;
+  #startDue: boolean = false;
+  #demand: number = 0;
+  #senderWaits: boolean = false;
+  #readyDue: boolean = false;
+  #halfCloseDelivered: boolean = false;
+  #completeDelivered: boolean = false;
 
   constructor(
     stream: TransportStream,
@@ -110,8 +113,6 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     host: ServerCallHost,
   ) {
     const facts = host.requestReader.read(headers);
-    this.inReadyQueue = false;
-    this.method = UNROUTED;
     this.peer = stream.peer;
     this.headers = headers;
     this.authority = facts.authority;
@@ -119,30 +120,14 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
       facts.timeoutMs === Number.POSITIVE_INFINITY
         ? Number.POSITIVE_INFINITY
         : host.clock.now() + facts.timeoutMs;
-    this.cancelled = false;
+    // L3: a client that cancels calls whose deadline is over does what it should.
+    stream.expiresMs = expiryOfClient(this.deadlineMs, facts.timeoutMs);
     this.#host = host;
     this.#stream = stream;
     this.#facts = facts;
     this.#headersComplete = complete;
     this.#received = new MessageQueue(host.limits.maxReceiveMessageOctets);
-    this.#served = null;
-    this.#listener = null;
-    this.#timer = null;
-    this.#slot = Slot.NONE;
-    this.#judged = false;
     this.#requestEnded = endStream;
-    this.#headersSent = false;
-    this.#messageSent = false;
-    this.#answered = false;
-    this.#streamClosed = false;
-    this.#abortion = null;
-    this.#cancelDelivered = false;
-    this.#settled = false;
-    this.#demand = 0;
-    this.#senderWaits = false;
-    this.#readyDue = false;
-    this.#halfCloseDelivered = false;
-    this.#completeDelivered = false;
   }
 
   // ---- ServerCall: the API's side -------------------------------------------------------------------------------------------------
@@ -157,7 +142,27 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   sendMetadata(metadata: HeaderList | null): void {
     if (this.#headersSent || this.#answered) return;
     this.#headersSent = true;
-    this.#stream.sendHeaders(RESPONSE_TEMPLATE, metadata, false);
+    const template =
+      this.#compression === null ? RESPONSE_TEMPLATE : encodedTemplate(this.#compression.encoding);
+    this.#stream.sendHeaders(template, metadata, false);
+  }
+
+  setCompression(encoding: string): boolean {
+    const { compression } = this.#host;
+    const current = this.#compression;
+    if (!compression.codecs.has(encoding)) {
+      throw new RangeError(unknownEncoding(encoding, compression.codecs));
+    }
+    if (this.#headersSent) return switchCompression(current, encoding);
+    if (!isReadByClient(encoding, this.#facts)) return false;
+    const codec = compression.codecs.get(encoding);
+    this.#compression =
+      codec === null
+        ? null
+        : new ResponseCompression(codec, compression, this.#stream, this.#host.limits, () =>
+            this.#readySoon(),
+          );
+    return true;
   }
 
   sendMessage(message: Uint8Array): boolean {
@@ -168,7 +173,10 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     }
     this.#messageSent = true;
     this.sendMetadata(null);
-    const accepted = this.#stream.sendMessage(0, message, false);
+    const accepted =
+      this.#compression === null
+        ? this.#stream.sendMessage(0, message, false)
+        : this.#compression.send(message);
     if (!accepted) this.#senderWaits = true;
     return accepted;
   }
@@ -190,10 +198,16 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
 
   settled(): void {
     this.#settled = true;
+    if (this.#scope !== null) this.#scope.end();
     this.#releaseSlotIfOver();
   }
 
   // ---- SlotCall: the server's side ------------------------------------------------------------------------------------------------
+
+  /** Whether the deadline has passed, or passes so soon that the client's clock, which started first, may be over it already. */
+  #mayHaveExpired(): boolean {
+    return this.#host.clock.now() >= expiryOfClient(this.deadlineMs, this.#facts.timeoutMs);
+  }
 
   onSlot(): void {
     if (this.#slot !== Slot.WAITING) return;
@@ -208,11 +222,11 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   }
 
   /** L2: the slot is free when the handler has settled and the stream is closed; a call that waits for one only leaves the queue. */
-  #releaseSlotIfOver(): void {
+  #releaseSlotIfOver(resetByPeer = false): void {
     if (!this.#streamClosed) return;
     if (this.#slot === Slot.WAITING || (this.#slot === Slot.HELD && this.#settled)) {
       this.#slot = Slot.RELEASED;
-      this.#host.releaseSlot(this);
+      this.#host.releaseSlot(this, resetByPeer);
     }
   }
 
@@ -237,36 +251,63 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   }
 
   onWritable(): void {
+    if (this.#compression === null || this.#compression.onStreamWritable()) this.#readySoon();
+  }
+
+  /** More may be sent: tells the listener if it waits for that. */
+  #readySoon(): void {
     if (!this.#senderWaits || this.#answered) return;
     this.#senderWaits = false;
     this.#readyDue = true;
     this.#host.readyQueue.pushSoon(this);
   }
 
-  onClosed(_errorCode: number, initiator: Initiator, _progress: StreamProgress): void {
+  onClosed(
+    errorCode: number,
+    initiator: Initiator,
+    _progress: StreamProgress,
+    reason: string,
+  ): void {
     this.#streamClosed = true;
     if (!this.#answered) {
-      this.#abandon(initiator === Initiator.LIBRARY ? 'network' : 'cancelled');
+      const abortion = initiator === Initiator.LIBRARY ? 'network' : 'cancelled';
+      this.#abandon(abortion, abortionText(errorCode, initiator, reason));
     }
+    if (this.#compression !== null) this.#compression.cancel();
     this.#stopTimer();
     this.#received.clear();
-    this.#releaseSlotIfOver();
+    const isWaiting = this.#slot === Slot.WAITING && initiator === Initiator.REMOTE;
+    this.#releaseSlotIfOver(isWaiting && !this.#mayHaveExpired());
     this.#host.readyQueue.pushSoon(this);
   }
 
   // ---- the answer -----------------------------------------------------------------------------------------------------------------
 
   #answer(code: number, message: string, metadata: HeaderList | null): void {
+    const headersSent = this.#headersSent;
+    const compression = this.#compression;
+    this.#finish();
+    if (
+      compression === null ||
+      !compression.holdBack(() => this.#writeStatus(headersSent, code, message, metadata))
+    ) {
+      this.#writeStatus(headersSent, code, message, metadata);
+    }
+  }
+
+  #writeStatus(
+    headersSent: boolean,
+    code: number,
+    message: string,
+    metadata: HeaderList | null,
+  ): void {
     const template = statusTemplate(code);
     const extra = statusExtra(message, metadata, this.#host.limits.maxStatusMessageOctets);
-    if (this.#headersSent) {
-      this.#finish();
+    if (headersSent) {
       this.#stream.sendTrailers(template, extra);
     } else if (template === OK_TRAILERS && extra === null) {
-      this.#finish();
       this.#stream.sendHeaders(RESPONSE_TEMPLATE, OK_TRAILERS, true);
     } else {
-      this.#finish();
       const fields = extra === null ? template : [...template, ...extra];
       this.#stream.sendHeaders(RESPONSE_TEMPLATE, fields, true);
     }
@@ -293,6 +334,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   #finish(): void {
     this.#answered = true;
     this.#headersSent = true;
+    this.#received.clear();
     this.#stopTimer();
   }
 
@@ -304,9 +346,10 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   }
 
   /** The call ends without an answer of the handler's. */
-  #abandon(abortion: CallAbortion): void {
+  #abandon(abortion: CallAbortion, reason: string): void {
     this.#answered = true;
     this.cancelled = true;
+    this.abortReason = reason;
     this.#abortion = abortion;
     this.#received.clear();
     this.#stopTimer();
@@ -316,14 +359,14 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   #failRunning(code: number, message: string): void {
     if (this.#answered) return;
     this.#answer(code, message, null);
-    this.#abandon('network');
+    this.#abandon('network', message);
     this.#host.readyQueue.pushSoon(this);
   }
 
   #onDeadline(): void {
     this.#timer = null;
     if (this.#answered) return;
-    this.#abandon('expired');
+    this.#abandon('expired', 'its deadline has passed');
     this.#host.readyQueue.pushSoon(this);
     this.#stream.reset(ErrorCode.CANCEL);
   }
@@ -331,39 +374,75 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   // ---- ReadyEntry: where judging and user code run --------------------------------------------------------------------------------
 
   runReady(): void {
-    if (!this.#judged) {
+    const isFirst = !this.#judged;
+    if (isFirst) {
       this.#judged = true;
       if (!this.#answered) this.#judge();
     }
-    if (this.#listener === null && !this.#answered) this.#startHandler();
+    if (this.#listener === null) {
+      if (this.#answered || !this.#mayStart(isFirst)) {
+        this.#received.compact();
+        return;
+      }
+      this.#startDue = true;
+      if (this.#host.scopes !== null) {
+        this.#scope = new CallScope(this.deadlineMs, this.#host.clock);
+      }
+    }
+    const scopes = this.#scope === null ? null : this.#host.scopes;
+    if (scopes === null) this.#deliver();
+    else scopes.run(this.#scope, DELIVER, this);
+  }
+
+  /** @internal for `DELIVER` */
+  static deliver(call: ServerCallImpl): void {
+    call.#deliver();
+  }
+
+  /** Runs user code. */
+  #deliver(): void {
+    if (this.#startDue) {
+      this.#startDue = false;
+      this.#startHandler();
+    }
     const listener = this.#listener;
     if (listener === null) return;
-    if (!this.#answered) this.#deliverRequest(listener);
+    if (!this.#answered) {
+      this.#deliverRequest(listener);
+      this.#received.compact();
+    }
     if (this.#readyDue) {
       this.#readyDue = false;
-      if (!this.#answered) this.#deliverReady(listener);
+      if (!this.#answered) this.#tell(listener, ListenerEvent.READY);
     }
     if (this.#abortion !== null && !this.#cancelDelivered) {
       this.#cancelDelivered = true;
-      try {
-        listener.onCancel(this.#abortion);
-      } catch (error) {
-        this.#host.readyQueue.report(error);
-      }
+      if (this.#scope !== null) this.#scope.abort(this.#abortion);
+      this.#tell(listener, ListenerEvent.CANCEL);
     }
     if (this.#streamClosed && !this.#completeDelivered) {
       this.#completeDelivered = true;
-      try {
-        listener.onComplete();
-      } catch (error) {
-        this.#host.readyQueue.report(error);
-      }
+      this.#tell(listener, ListenerEvent.COMPLETE);
+    }
+  }
+
+  /** An exception of the API ends the call, if it has not ended yet. */
+  #tell(listener: ServerCallListener, event: ListenerEvent): void {
+    try {
+      if (event === ListenerEvent.COMPLETE) listener.onComplete();
+      else if (event === ListenerEvent.HALF_CLOSE) listener.onHalfClose();
+      else if (event === ListenerEvent.READY) listener.onReady();
+      else if (this.#abortion !== null) listener.onCancel(this.#abortion);
+    } catch (error) {
+      this.#host.readyQueue.report(error);
+      this.#failRunning(Status.UNKNOWN, 'handler failed');
     }
   }
 
   /** Refuses the request, or finds its method and starts the deadline. */
   #judge(): void {
-    const refusal = refusalOf(this.#facts, this.#headersComplete);
+    const { codecs } = this.#host.compression;
+    const refusal = refusalOf(this.#facts, this.#headersComplete, codecs);
     if (refusal !== null) {
       this.#refuse(refusal);
       return;
@@ -383,24 +462,37 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     }
     this.#served = served;
     this.method = served.method;
+    const { codec } = this.#host.compression;
+    if (codec !== null) this.setCompression(codec.name);
   }
 
-  /** Runs the handler once the request allows it and a slot is free. */
-  #startHandler(): void {
-    const served = this.#served;
-    if (served === null) return;
-    if (!this.method.requestStreaming && !this.#hasOneRequest()) return;
+  /** Whether the handler may run: the request allows it and a slot is free. `justJudged`: so was the deadline. */
+  #mayStart(justJudged: boolean): boolean {
+    if (this.#served === null) return false;
+    if (!this.method.requestStreaming && !this.#hasOneRequest()) return false;
     if (this.#slot === Slot.NONE) {
       this.#slot = Slot.WAITING;
       if (this.#host.acquireSlot(this)) this.#slot = Slot.HELD;
     }
     // The compiler does not know that acquireSlot may have called onSlot or onSlotRefused.
-    if ((this.#slot as Slot) !== Slot.HELD) return;
-    if (this.deadlineMs <= this.#host.clock.now()) {
-      this.#settled = true;
+    if ((this.#slot as Slot) !== Slot.HELD) return false;
+    if (!justJudged && this.#hasExpired()) {
       this.#refuse(expiredRequest());
-      return;
+      return false;
     }
+    // Decompressed only now, so that calls that wait for a slot hold no more than they were sent.
+    return this.method.requestStreaming || this.#received.flags === 0 || this.#isReadable();
+  }
+
+  #hasExpired(): boolean {
+    const { deadlineMs } = this;
+    return deadlineMs !== Number.POSITIVE_INFINITY && deadlineMs <= this.#host.clock.now();
+  }
+
+  #startHandler(): void {
+    const served = this.#served;
+    if (served === null) return;
+    this.#settled = false;
     try {
       this.#listener = served.handler(this);
     } catch (error) {
@@ -415,27 +507,25 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   #hasOneRequest(): boolean {
     const received = this.#received;
     if (this.#failedOverLimit()) return false;
-    if (received.chunk !== null && received.octetsBehind > 0) {
-      this.#failRunning(
-        Status.UNIMPLEMENTED,
-        'client sent more than one request message to a unary method',
-      );
-      return false;
-    }
-    if (!this.#requestEnded) {
-      this.#awaitRest();
-      return false;
-    }
-    if (received.chunk === null) {
-      if (received.octetsBehind > 0) this.#failRunning(Status.INTERNAL, INCOMPLETE_REQUEST);
-      else {
-        this.#failRunning(Status.UNIMPLEMENTED, 'client sent no request message to a unary method');
-      }
-      return false;
-    }
-    const fault = messageFlagsFault(received.flags, this.#facts.encoding);
-    if (fault !== null) this.#failRunning(Status.INTERNAL, fault);
-    return fault === null;
+    const { codecs } = this.#host.compression;
+    const { encoding } = this.#facts;
+    const judged = judgeUnaryRequest(received, this.#requestEnded, encoding, codecs);
+    if (judged === COMPLETE) return true;
+    if (judged === UNFINISHED) this.#awaitRest();
+    else this.#failRunning(judged.code, judged.message);
+    return false;
+  }
+
+  /** Whether the first message, which has flags, can be read now; if it never can, the call is answered. */
+  #isReadable(): boolean {
+    const readability = this.#received.prepare(this.#facts.encoding, this.#host, this);
+    if (readability === READABLE) return true;
+    if (readability !== LATER) this.#failRunning(readability.code, readability.message);
+    return false;
+  }
+
+  onInflated(): void {
+    this.#host.readyQueue.pushSoon(this);
   }
 
   #deliverRequest(listener: ServerCallListener): void {
@@ -452,15 +542,11 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
         this.#host.readyQueue.pushSoon(this);
         break;
       }
-      const fault = messageFlagsFault(received.flags, this.#facts.encoding);
-      if (fault !== null) {
-        this.#failRunning(Status.INTERNAL, fault);
-        return;
-      }
+      if (received.flags !== 0 && !this.#isReadable()) break;
       const { chunk, start, end } = received;
       this.#demand--;
       received.shift();
-      this.#deliverMessage(listener, chunk, start, end);
+      this.#deliverMessage(listener, chunk as Uint8Array, start, end);
       if (this.#answered) return;
     }
     this.#stream.consume(received.takeReleased());
@@ -471,11 +557,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
       this.#failRunning(Status.INTERNAL, INCOMPLETE_REQUEST);
     } else if (!this.#halfCloseDelivered) {
       this.#halfCloseDelivered = true;
-      try {
-        listener.onHalfClose();
-      } catch (error) {
-        this.#failInListener(error);
-      }
+      this.#tell(listener, ListenerEvent.HALF_CLOSE);
     }
   }
 
@@ -493,24 +575,12 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     }
   }
 
-  #deliverReady(listener: ServerCallListener): void {
-    try {
-      listener.onReady();
-    } catch (error) {
-      this.#failInListener(error);
-    }
-  }
-
-  #failInListener(error: unknown): void {
-    this.#host.readyQueue.report(error);
-    this.#failRunning(Status.UNKNOWN, 'handler failed');
-  }
-
   /** L18: a message over the limit ends the call at its prefix. */
   #failedOverLimit(): boolean {
     const { overLimit } = this.#received;
     if (overLimit === 0) return false;
     const { maxReceiveMessageOctets } = this.#host.limits;
+    this.#host.onLimit?.('message.too-large');
     this.#failRunning(
       Status.RESOURCE_EXHAUSTED,
       overLimitMessage(overLimit, maxReceiveMessageOctets),
@@ -518,14 +588,17 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     return true;
   }
 
-  /** Makes room for the rest of a message that is waited for. */
+  /**
+   * Makes room for the rest of a message that is waited for, and for the end behind it: an nghttp2 peer (Node, grpc-js, proxies) sends no
+   * END_STREAM while the window is empty, though it needs none.
+   */
   #awaitRest(): void {
     const received = this.#received;
-    if (received.octetsBehind === 0) return;
-    const isWanted = this.#demand > 0 || !this.method.requestStreaming;
-    if (isWanted && received.chunk === null && received.wanted > 0) {
-      this.#stream.expect(received.wanted);
-    }
-    received.compact();
+    if (this.#demand === 0 && this.method.requestStreaming) return;
+    if (received.chunk !== null) this.#stream.expect(1);
+    else if (received.wanted > 0) this.#stream.expect(received.wanted + 1);
   }
 }
+
+/** Runs the handler of a call in the scope of that call. */
+const DELIVER = (call: ServerCallImpl): void => ServerCallImpl.deliver(call);

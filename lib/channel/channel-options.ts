@@ -23,14 +23,28 @@ export interface ChannelOptions {
   readonly userAgent?: string;
   /** Laid over `CLIENT_LIMITS`. A finite `keepaliveTimeMs` below `keepaliveFloorMs` is raised to it (L22). */
   readonly limits?: Partial<Limits>;
+  /** gRFC A8: keepalive PINGs go out without calls too, which most servers hold for abuse; false by default. */
+  readonly keepaliveWithoutCalls?: boolean;
   readonly backoff?: BackoffOptions;
-  /** Least time in milliseconds for an attempt to connect, TLS included; default 20,000 (grpc/grpc doc/connection-backoff.md). */
+  /** Encoding of request messages, such as `gzip`. Default: they are sent as they are. A call may choose otherwise. */
+  readonly compression?: string;
+  /** Messages of fewer octets are not compressed; default 1024. */
+  readonly compressionMinOctets?: number;
+  /** False: calls inherit no deadline and no cancellation from the served calls they are made in. Default: they do. */
+  readonly propagate?: boolean;
+  /**
+   * Least time in milliseconds for an attempt to connect, from the name lookup to the server's SETTINGS; default 20,000 (grpc/grpc
+   * doc/connection-backoff.md).
+   */
   readonly connectTimeoutMs?: number;
   readonly clock?: Clock;
   readonly observer?: TransportObserver;
   /** Takes the place of sockets; of the credentials only `:scheme` is left then. */
   readonly connector?: Connector;
-  /** Receives exceptions of user code that no caller can be told of. Default: one line on stderr. */
+  /**
+   * Receives exceptions of user code that no caller can be told of, and what a server says about this channel's behaviour
+   * (`too_many_pings`). Default: one line on stderr.
+   */
   readonly reportError?: ErrorReporter;
 }
 

@@ -8,16 +8,26 @@ import type { Clock } from '../../transport/clock.ts';
 import type { Limits } from '../../transport/limits.ts';
 import type { ClientTransport } from '../../transport/stream-listener.ts';
 import { systemClock } from '../../transport/system-clock.ts';
+import { countingObserver, TripCounters } from '../../transport/trip-counters.ts';
 import type { CallFactory, CallOptions, CallStatus, ClientCall } from '../call/call.ts';
 import { CallList } from '../call/call-list.ts';
 import { ClientCallImpl } from '../call/client-call.ts';
 import type { ClientCallHost, PendingCall } from '../call/client-call-host.ts';
+import { InflateSlots } from '../call/inflate-slots.ts';
 import { ReadyQueue } from '../call/ready-queue.ts';
 import { RetryBuffer } from '../call/retry-buffer.ts';
+import type { ScopeStorage } from '../call-scope.ts';
 import { insecureChannelCredentials } from '../credentials.ts';
 import { reportToConsole } from '../error-reporter.ts';
 import type { MethodDescriptor } from '../method.ts';
+import { joinCallContext, scopeStorage } from '../platform/call-context.ts';
+import { zlibCodecs } from '../platform/zlib.ts';
 import { ProcessHold } from '../process-hold.ts';
+import {
+  CompressionCodecs,
+  type CompressionSettings,
+  compressionSettings,
+} from '../protocol/compression.ts';
 import { RequestTemplates } from '../protocol/request-headers.ts';
 import { ResponseReader } from '../protocol/response-headers.ts';
 import { Status } from '../status.ts';
@@ -35,6 +45,17 @@ import { ConnectionPicker, FixedPicker, type Picker, WAIT } from './picker.ts';
 import { Subchannel } from './subchannel.ts';
 import { parseTarget, type Target } from './target.ts';
 
+/** A snapshot of one channel. */
+export interface ChannelStats {
+  readonly connections: number;
+  /** Started calls whose status is not delivered. */
+  readonly activeCalls: number;
+  /** Those of them that wait for a connection. */
+  readonly waitingCalls: number;
+  /** How often each limit and each protocol check has tripped, by its token. */
+  readonly trips: ReadonlyMap<string, number>;
+}
+
 /** A channel to one target. */
 export class Channel implements CallFactory, ClientCallHost {
   /** The target in readable form. */
@@ -44,9 +65,15 @@ export class Channel implements CallFactory, ClientCallHost {
   readonly limits: Limits;
   readonly responseReader: ResponseReader;
   readonly retryBuffer: RetryBuffer;
+  readonly compression: CompressionSettings;
+  readonly inflates: InflateSlots;
+  /** False: `scopes` is always null. */
+  readonly #propagates: boolean;
+  readonly #leaveCallContext: () => void;
   readonly #templates: RequestTemplates;
   readonly #subchannel: Subchannel;
   readonly #hold: ProcessHold;
+  readonly #trips: TripCounters;
   #picker: Picker;
   /** Started calls whose status is not delivered. */
   readonly #calls: CallList<PendingCall>;
@@ -57,8 +84,8 @@ export class Channel implements CallFactory, ClientCallHost {
   #resolveClosed: () => void;
 
   /**
-   * Nothing touches the network before the first call. Throws TypeError or RangeError when `target`, a limit or the TLS material cannot be
-   * used: see `parseTarget`, `resolveLimits`, `secureContext`.
+   * Nothing touches the network before the first call. Throws TypeError or RangeError when `target`, a limit, an encoding or the TLS
+   * material cannot be used: see `parseTarget`, `resolveLimits`, `compressionSettings`, `secureContext`.
    */
   constructor(target: string | Target, options: ChannelOptions = {}) {
     const parsed = typeof target === 'string' ? parseTarget(target) : target;
@@ -71,11 +98,18 @@ export class Channel implements CallFactory, ClientCallHost {
     this.limits = limits;
     this.responseReader = new ResponseReader();
     this.retryBuffer = new RetryBuffer(limits.channelRetryBufferOctets);
+    const { compression, compressionMinOctets } = options;
+    const codecs = new CompressionCodecs(zlibCodecs());
+    this.compression = compressionSettings(codecs, compression, compressionMinOctets);
+    this.inflates = new InflateSlots(limits.maxConcurrentInflates);
+    this.#propagates = options.propagate !== false;
     this.#templates = new RequestTemplates(
       authorityOf(parsed, credentials, options.authority),
       credentials.type === 'tls' ? 'https' : 'http',
       userAgent(options.userAgent),
+      codecs.accepted,
     );
+    this.#trips = new TripCounters();
     this.#subchannel = new Subchannel(
       {
         connector: options.connector ?? socketConnector(parsed, credentials, this.clock),
@@ -83,12 +117,14 @@ export class Channel implements CallFactory, ClientCallHost {
         limits,
         backoff: new Backoff(options.backoff),
         connectTimeoutMs: connectTimeout(options.connectTimeoutMs),
-        observer: options.observer ?? null,
+        observer: countingObserver(this.#trips, options.observer ?? null),
+        keepaliveWithoutCalls: options.keepaliveWithoutCalls ?? false,
       },
       {
         onSubchannelChanged: () => this.#onSubchannelChanged(),
         onConnectionClosed: () => this.#finishClose(),
         onReadEnd: () => this.readyQueue.run(),
+        onWarning: (message) => report(new Error(message), `channel to ${parsed.text}`),
       },
     );
     this.#hold = new ProcessHold(this.clock);
@@ -100,6 +136,11 @@ export class Channel implements CallFactory, ClientCallHost {
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
+    this.#leaveCallContext = this.#propagates ? joinCallContext('channels') : (): void => {};
+  }
+
+  get scopes(): ScopeStorage | null {
+    return this.#propagates ? scopeStorage() : null;
   }
 
   /** The connectivity state. From `close` on it is SHUTDOWN, though calls in flight go on. */
@@ -115,6 +156,16 @@ export class Channel implements CallFactory, ClientCallHost {
   /** Those of `activeCalls` that wait for a connection. */
   get waitingCalls(): number {
     return this.#waiting.size;
+  }
+
+  /** What the channel is doing, and which limits and checks its server has tripped since it was made. */
+  stats(): ChannelStats {
+    return {
+      connections: this.#subchannel.connections,
+      activeCalls: this.#calls.size,
+      waitingCalls: this.#waiting.size,
+      trips: this.#trips.snapshot(),
+    };
   }
 
   /** Connects now rather than at the first call; also ends the wait after a failed attempt. */
@@ -153,8 +204,16 @@ export class Channel implements CallFactory, ClientCallHost {
 
   // ---- ClientCallHost -------------------------------------------------------------------------------------------
 
-  template(method: MethodDescriptor): HeaderList {
-    return this.#templates.of(method);
+  template(method: MethodDescriptor, encoding: string | null): HeaderList {
+    return encoding === null
+      ? this.#templates.of(method)
+      : this.#templates.ofEncoded(method, encoding);
+  }
+
+  describeWait(): string {
+    const { state, lastError } = this.#subchannel;
+    const text = `${state.toLowerCase().replace('_', ' ')} to ${this.target}`;
+    return lastError === null ? text : `${text}, last error: ${lastError.message}`;
   }
 
   pick(call: PendingCall): ClientTransport | null {
@@ -203,7 +262,11 @@ export class Channel implements CallFactory, ClientCallHost {
     } else if (state === ConnectivityState.TRANSIENT_FAILURE) {
       this.#picker = new FixedPicker({
         transport: null,
-        failure: unavailable(lastError?.message ?? 'no connection', lastError ?? undefined),
+        failure: unavailable(
+          // The words of grpc-js, which programs match on.
+          `No connection established${lastError === null ? '' : `. Last error: ${lastError.message}`}`,
+          lastError ?? undefined,
+        ),
         drop: false,
       });
     } else {
@@ -242,10 +305,13 @@ export class Channel implements CallFactory, ClientCallHost {
     if (!this.#closing) return;
     if (this.#calls.size === 0) this.#subchannel.shutdown();
     this.#updateHold();
-    if (this.#isGone()) this.#resolveClosed();
+    if (!this.#isGone()) return;
+    this.#leaveCallContext();
+    this.#resolveClosed();
   }
 
   #tooManyWaiting(what: string): CallStatus {
+    this.#trips.count('too_many_waiting_calls');
     const { maxWaitingCalls } = this.limits;
     return {
       code: Status.RESOURCE_EXHAUSTED,

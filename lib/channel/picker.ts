@@ -4,14 +4,9 @@ import type { ClientTransport } from '../../transport/stream-listener.ts';
 import type { CallStatus } from '../call/call.ts';
 import type { PendingCall } from '../call/client-call-host.ts';
 
-/** A transport that says how many of its streams wait for a slot (L31). */
-export interface PickedTransport extends ClientTransport {
-  readonly waitingStreams: number;
-}
-
 /** The answer of a picker: a transport, or a failure, or neither: wait for the next picker. One object per answer, not per call. */
 export interface PickResult {
-  readonly transport: PickedTransport | null;
+  readonly transport: ClientTransport | null;
   /** Why there is no transport. Calls that wait for a connection go on waiting, unless `drop`. */
   readonly failure: CallStatus | null;
   /** The call fails even if it waits for a connection. */
@@ -44,10 +39,10 @@ export class FixedPicker implements Picker {
  * (wait-for-ready) is not risked on one that might turn out to lead nowhere, such as through a proxy without a server behind it.
  */
 export class ConnectionPicker implements Picker {
-  readonly #transport: PickedTransport;
+  readonly #transport: ClientTransport;
   readonly #result: PickResult;
 
-  constructor(transport: PickedTransport) {
+  constructor(transport: ClientTransport) {
     this.#transport = transport;
     this.#result = { transport, failure: null, drop: false };
   }

@@ -26,6 +26,8 @@ export interface SubchannelListener {
   /** One of its connections is gone; `Subchannel.connections` counts the rest. */
   onConnectionClosed(): void;
   readonly onReadEnd: ReadEndHook;
+  /** Something that the operator of this program should know of. Must not throw. */
+  onWarning(message: string): void;
 }
 
 /** Options of a subchannel. */
@@ -34,16 +36,18 @@ export interface SubchannelOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly backoff: Backoff;
-  /** Least time for an attempt, TLS included. */
+  /** Least time for an attempt, from the name lookup to the server's SETTINGS. */
   readonly connectTimeoutMs: number;
+  /** As in `ConnectionOptions`. */
+  readonly keepaliveWithoutCalls: boolean;
   readonly observer: TransportObserver | null;
 }
 
 /** Connections lost one after the other, each without having served a call, before the backoff holds for them too. */
 const MAX_FRUITLESS_CONNECTIONS = 3;
 
-/** What ClientConnection says after GOAWAY(ENHANCE_YOUR_CALM) with that debug data. */
-const TOO_MANY_PINGS = /^GOAWAY received: (?:ENHANCE_YOUR_CALM|error code 11), "too_many_pings"/;
+/** The debug data of a server that finds our keepalive too frequent (gRFC A8). */
+const TOO_MANY_PINGS = 'too_many_pings';
 
 /** One address of a channel. */
 export class Subchannel {
@@ -59,6 +63,8 @@ export class Subchannel {
   #backoffTimer: Timer | null;
   /** When the next attempt may start, should the one under way fail. */
   #nextAttemptMs: number;
+  /** When the attempt under way is over, the server's first SETTINGS included. */
+  #attemptEndsMs: number;
   #lastError: Error | null;
   #fruitlessConnections: number;
 
@@ -72,6 +78,7 @@ export class Subchannel {
     this.#connections = new Set();
     this.#backoffTimer = null;
     this.#nextAttemptMs = 0;
+    this.#attemptEndsMs = 0;
     this.#lastError = null;
     this.#fruitlessConnections = 0;
   }
@@ -100,9 +107,11 @@ export class Subchannel {
     if (this.#state !== ConnectivityState.IDLE) return;
     const { clock, backoff, connector, connectTimeoutMs } = this.#options;
     const backoffMs = backoff.next();
+    const timeoutMs = Math.max(connectTimeoutMs, backoffMs);
     this.#nextAttemptMs = clock.now() + backoffMs;
+    this.#attemptEndsMs = clock.now() + timeoutMs;
     this.#setState(ConnectivityState.CONNECTING);
-    this.#attempt = connector.connect(Math.max(connectTimeoutMs, backoffMs), {
+    this.#attempt = connector.connect(timeoutMs, {
       onConnected: (duplex) => this.#onConnected(duplex),
       onFailed: (error) => {
         this.#attempt = null;
@@ -147,14 +156,16 @@ export class Subchannel {
 
   #onConnected(duplex: ByteDuplex): void {
     this.#attempt = null;
-    const { clock, observer } = this.#options;
+    const { clock, observer, keepaliveWithoutCalls } = this.#options;
+    const leftMs = Math.max(0, this.#attemptEndsMs - clock.now());
+    const firstSettingsTimeoutMs = Math.min(this.#limits.firstSettingsTimeoutMs, leftMs);
     const connection = new ClientConnection(
       duplex,
       clock,
-      { limits: this.#limits, observer },
+      { limits: { ...this.#limits, firstSettingsTimeoutMs }, observer, keepaliveWithoutCalls },
       {
         onReady: () => this.#onReady(connection),
-        onDraining: (reason) => this.#onDraining(connection, reason),
+        onDraining: (reason, code, debug) => this.#onDraining(connection, reason, code, debug),
         onClosed: (reason) => this.#onClosed(connection, reason),
         onReadEnd: this.#listener.onReadEnd,
       },
@@ -171,25 +182,47 @@ export class Subchannel {
     this.#setState(ConnectivityState.READY);
   }
 
-  #onDraining(connection: ClientConnection, reason: string): void {
-    if (TOO_MANY_PINGS.test(reason)) {
-      // gRFC A8: the server finds our keepalive too frequent; the connections to come are calmer.
-      this.#limits = { ...this.#limits, keepaliveTimeMs: this.#limits.keepaliveTimeMs * 2 };
+  #onDraining(
+    connection: ClientConnection,
+    reason: string,
+    goAwayCode: number | null,
+    goAwayDebug: string,
+  ): void {
+    if (goAwayCode === ErrorCode.ENHANCE_YOUR_CALM && goAwayDebug === TOO_MANY_PINGS) {
+      this.#onTooManyPings();
     }
     if (connection !== this.#current) return;
     this.#leave(new Error(reason));
   }
 
+  /** gRFC A8: the connections to come are calmer, and someone should set a longer time. */
+  #onTooManyPings(): void {
+    const { keepaliveTimeMs } = this.#limits;
+    if (!Number.isFinite(keepaliveTimeMs)) return;
+    this.#limits = { ...this.#limits, keepaliveTimeMs: keepaliveTimeMs * 2 };
+    this.#listener.onWarning(
+      `${this.#options.connector.address} ended a connection with "too_many_pings": set keepaliveTimeMs (${keepaliveTimeMs}) to what the server permits; ${keepaliveTimeMs * 2} is used from now on`,
+    );
+  }
+
   #onClosed(connection: ClientConnection, reason: ConnectionCloseReason): void {
     this.#connections.delete(connection);
     if (connection === this.#current) {
-      this.#leave(
-        new Error(`connection to ${this.#options.connector.address} lost: ${reason.message}`, {
-          cause: reason.cause,
-        }),
-      );
+      this.#leave(new Error(this.#closeText(reason), { cause: reason.cause }));
     }
     this.#listener.onConnectionClosed();
+  }
+
+  #closeText(reason: ConnectionCloseReason): string {
+    const { address } = this.#options.connector;
+    if (this.#state !== ConnectivityState.CONNECTING) {
+      return `connection to ${address} lost: ${reason.message}`;
+    }
+    const what =
+      reason.errorCode === ErrorCode.SETTINGS_TIMEOUT
+        ? 'they did not come in time: check that it is a gRPC server, and not overloaded'
+        : reason.message;
+    return `connecting to ${address} failed: connected, but while waiting for the server's SETTINGS: ${what}`;
   }
 
   /** The current connection takes no more streams. */

@@ -10,6 +10,26 @@ export {
 export { ProtoError } from './proto-error.ts';
 export type { ConversionOptions, MessageCodec } from './protobufjs-codec.ts';
 export {
+  type BadRequest,
+  type DebugInfo,
+  type ErrorInfo,
+  findDetail,
+  type Help,
+  type LocalizedMessage,
+  type OpaqueDetail,
+  type PreconditionFailure,
+  type QuotaFailure,
+  type RequestInfo,
+  type ResourceInfo,
+  type RetryInfo,
+  type RichStatus,
+  richError,
+  richStatusOf,
+  type StandardDetail,
+  type StandardDetails,
+  type StatusDetail,
+} from './rich-status.ts';
+export {
   type BehaviorOf,
   type Behaviors,
   type InvocationDescriptions,

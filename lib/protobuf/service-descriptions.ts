@@ -2,6 +2,7 @@
  * A service as `stub` and `server` take it: `loadService` and the value it returns.
  */
 
+import type protobuf from 'protobufjs';
 import type {
   RpcMethodInvocationDescription,
   RpcMethodServiceDescription,
@@ -121,6 +122,8 @@ export interface ProtoService<Methods extends MethodMap<Methods> = UntypedMethod
   readonly name: string;
   /** What is known of each method, in the order of the `.proto`. */
   readonly methods: readonly ProtoMethod[];
+  /** The protobufjs Root that defines the service, from which reflection describes it; null for a static module, which has none. */
+  readonly root: protobuf.Root | null;
   /** The descriptions to give to `stub` or `blockingStub`. */
   invocationDescriptions(): InvocationDescriptions<Methods>;
   /**
@@ -188,7 +191,7 @@ function serviceOf<Methods extends MethodMap<Methods>>(
   definition: ProtoDefinition,
   options: ConversionOptions,
 ): ProtoService<Methods> {
-  const { serviceName, methods, typeOf } = definition;
+  const { serviceName, methods, root, typeOf } = definition;
 
   function invocationDescriptions(): InvocationDescriptions<Methods> {
     const descriptions = emptyMap<InvocationDescription>();
@@ -207,7 +210,7 @@ function serviceOf<Methods extends MethodMap<Methods>>(
     return messageCodec<Message>(typeOf(typeName), typeName, options);
   }
 
-  return { name: serviceName, methods, invocationDescriptions, serviceDescriptions, message };
+  return { name: serviceName, methods, root, invocationDescriptions, serviceDescriptions, message };
 }
 
 /** Without a prototype, so that an RPC may have any name. */

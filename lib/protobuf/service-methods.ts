@@ -46,6 +46,8 @@ export interface ProtoMethod {
 export interface ProtoDefinition {
   readonly serviceName: string;
   readonly methods: readonly ProtoMethod[];
+  /** The Root that defines it; null for a static module, which has none. */
+  readonly root: protobuf.Root | null;
   /** The type of that full name. Throws ProtoError when there is none. */
   readonly typeOf: (typeName: string) => EncodableType;
 }
@@ -86,7 +88,7 @@ export function definitionInRoot(
     };
   });
   const typeOf = (typeName: string): EncodableType => encodable(typeIn(root, typeName, origin));
-  return { serviceName, methods: protoMethods(serviceName, found, options), typeOf };
+  return { serviceName, methods: protoMethods(serviceName, found, options), root, typeOf };
 }
 
 /** The definition of `serviceName` in a static module. */
@@ -99,6 +101,7 @@ export function definitionInModule(
   return {
     serviceName,
     methods: protoMethods(serviceName, found, options),
+    root: null,
     typeOf: (typeName) => encodableOfClass(source.module, typeName),
   };
 }

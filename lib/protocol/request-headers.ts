@@ -3,23 +3,28 @@
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import { validateBinaryHeaders } from '../metadata.ts';
 import type { MethodDescriptor } from '../method.ts';
+import { IDENTITY } from './compression.ts';
 import { GRPC_CONTENT_TYPE, isGrpcContentType } from './content-type.ts';
 import { decodeGrpcTimeout, encodeGrpcTimeout, MALFORMED_TIMEOUT } from './grpc-timeout.ts';
-import { IDENTITY } from './message-encoding.ts';
 
 /** The request templates of one channel: per method the same array object each time, so that the encoder can reuse its block. */
 export class RequestTemplates {
   readonly #authority: string;
   readonly #scheme: string;
   readonly #userAgent: string;
+  readonly #acceptEncoding: string;
   readonly #byPath: Map<string, HeaderList>;
+  /** Those with `grpc-encoding`, by encoding, then by path. */
+  readonly #byEncoding: Map<string, Map<string, HeaderList>>;
 
-  /** `authority` and `userAgent` must be valid field values; `scheme` is `http` or `https`. */
-  constructor(authority: string, scheme: string, userAgent: string) {
+  /** All but `scheme` must be valid field values; that is `http` or `https`. `acceptEncoding`: of `CompressionCodecs`. */
+  constructor(authority: string, scheme: string, userAgent: string, acceptEncoding: string) {
     this.#authority = authority;
     this.#scheme = scheme;
     this.#userAgent = userAgent;
+    this.#acceptEncoding = acceptEncoding;
     this.#byPath = new Map<string, HeaderList>();
+    this.#byEncoding = new Map();
   }
 
   /** The template of `method`; what varies per call (timeout, metadata) follows it. */
@@ -41,8 +46,25 @@ export class RequestTemplates {
         GRPC_CONTENT_TYPE,
         'user-agent',
         this.#userAgent,
+        'grpc-accept-encoding',
+        this.#acceptEncoding,
       ]);
       this.#byPath.set(method.path, template);
+    }
+    return template;
+  }
+
+  /** As `of`, with `grpc-encoding`; it must be an encoding that this side has. */
+  ofEncoded(method: MethodDescriptor, encoding: string): HeaderList {
+    let byPath = this.#byEncoding.get(encoding);
+    if (byPath === undefined) {
+      byPath = new Map();
+      this.#byEncoding.set(encoding, byPath);
+    }
+    let template = byPath.get(method.path);
+    if (template === undefined) {
+      template = Object.freeze([...this.of(method), 'grpc-encoding', encoding]);
+      byPath.set(method.path, template);
     }
     return template;
   }
@@ -68,6 +90,11 @@ function timeoutField(timeoutMs: number): HeaderList {
 /** Within this, time left counts as the whole timeout. */
 const SAME_TURN_MS = 1;
 
+/** Whether `leftMs` is all of `timeoutMs`, but for the time between two lines of one turn. */
+export function isWhole(leftMs: number, timeoutMs: number): boolean {
+  return timeoutMs - leftMs < SAME_TURN_MS;
+}
+
 /**
  * The fields behind the template: `grpc-timeout`, then `metadata`. With `leftMs` (finite) within a millisecond of `timeoutMs`, which is the
  * case when HEADERS are written in the turn of the call's start, the text is that of `timeoutMs`, so that equal calls have equal blocks.
@@ -77,10 +104,9 @@ export function requestFields(
   timeoutMs: number,
   metadata: HeaderList | null,
 ): HeaderList {
-  const field =
-    timeoutMs - leftMs < SAME_TURN_MS
-      ? timeoutField(timeoutMs)
-      : ['grpc-timeout', encodeGrpcTimeout(leftMs) as string];
+  const field = isWhole(leftMs, timeoutMs)
+    ? timeoutField(timeoutMs)
+    : ['grpc-timeout', encodeGrpcTimeout(leftMs) as string];
   return metadata === null || metadata.length === 0 ? field : [...field, ...metadata];
 }
 
@@ -93,6 +119,8 @@ export interface RequestFacts {
   readonly timeoutMs: number;
   /** `grpc-encoding`; `identity` when absent. */
   readonly encoding: string;
+  /** `grpc-accept-encoding`; empty when absent. */
+  readonly acceptEncoding: string;
   /** The HTTP status to refuse the request with, or 0 when it is a gRPC request. */
   readonly httpStatus: number;
   /** Why the request is refused with `httpStatus`; empty when it is not. */
@@ -110,6 +138,7 @@ export function readRequestHeaders(headers: HeaderList): RequestFacts {
   let contentType: string | null = null;
   let timeoutMs = Number.POSITIVE_INFINITY;
   let encoding = IDENTITY;
+  let acceptEncoding = '';
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const value = headers[i + 1] as string;
     switch (headers[i]) {
@@ -130,6 +159,10 @@ export function readRequestHeaders(headers: HeaderList): RequestFacts {
         break;
       case 'grpc-encoding':
         encoding = value;
+        break;
+      case 'grpc-accept-encoding':
+        // RFC 9110 §5.3: a list in several fields is one list.
+        acceptEncoding = acceptEncoding === '' ? value : `${acceptEncoding},${value}`;
         break;
       case 'grpc-timeout': {
         // Of several timeouts, which proxies may leave behind, the shortest holds; a malformed one counts as shortest.
@@ -157,6 +190,7 @@ export function readRequestHeaders(headers: HeaderList): RequestFacts {
     authority: authority === '' ? host : authority,
     timeoutMs,
     encoding,
+    acceptEncoding,
     httpStatus,
     refusal,
     badBinaryKey: validateBinaryHeaders(headers),

@@ -7,9 +7,9 @@ import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallStatus } from '../call/call.ts';
 import { validateBinaryHeaders } from '../metadata.ts';
 import { Status, statusOfHttpStatus } from '../status.ts';
+import { IDENTITY } from './compression.ts';
 import { GRPC_CONTENT_TYPE, isGrpcContentType } from './content-type.ts';
 import { decodeGrpcMessage, encodeGrpcMessage } from './grpc-message.ts';
-import { ACCEPTED_ENCODINGS, IDENTITY } from './message-encoding.ts';
 
 /** Largest status code that is passed on. */
 const MAX_STATUS = 0x7fff_ffff;
@@ -28,11 +28,17 @@ export const RESPONSE_TEMPLATE: HeaderList = Object.freeze([
 /** Trailers of a call that ended well; trailing metadata follows. */
 export const OK_TRAILERS: HeaderList = Object.freeze(['grpc-status', '0']);
 
-/** Extra fields with the UNIMPLEMENTED that answers an unknown `grpc-encoding`. */
-export const ACCEPT_ENCODING_FIELD: HeaderList = Object.freeze([
-  'grpc-accept-encoding',
-  ACCEPTED_ENCODINGS,
-]);
+const ENCODED_TEMPLATES = new Map<string, HeaderList>();
+
+/** `RESPONSE_TEMPLATE` with `grpc-encoding`, the same array each time. `encoding` must be the name of a codec: they are few. */
+export function encodedTemplate(encoding: string): HeaderList {
+  let template = ENCODED_TEMPLATES.get(encoding);
+  if (template === undefined) {
+    template = Object.freeze([...RESPONSE_TEMPLATE, 'grpc-encoding', encoding]);
+    ENCODED_TEMPLATES.set(encoding, template);
+  }
+  return template;
+}
 
 const REFUSAL_TEMPLATES: ReadonlyMap<number, HeaderList> = new Map(
   [400, 405, 415].map((httpStatus) => {
@@ -78,8 +84,8 @@ export function statusExtra(
 export interface ResponseFacts {
   /** `:status`; 0 in trailers. */
   readonly httpStatus: number;
-  /** Whether `content-type` names gRPC. */
-  readonly isGrpc: boolean;
+  /** `content-type`; empty when absent. */
+  readonly contentType: string;
   /** `grpc-encoding`; `identity` when absent. */
   readonly encoding: string;
   /** The status that the list carries (see `readStatus`); null without `grpc-status`. */
@@ -121,7 +127,12 @@ function readStatus(
       cause: undefined,
     };
   }
-  return { code, message, trailers: headers, cause: undefined };
+  // A code that this library has no name for needs some word.
+  const text =
+    message === '' && code > Status.UNAUTHENTICATED
+      ? `server sent status code ${code}, which gRPC does not define`
+      : message;
+  return { code, message: text, trailers: headers, cause: undefined };
 }
 
 /** The message of the INTERNAL that answers a `-bin` value which is not base64. */
@@ -132,7 +143,7 @@ export function badBinaryMessage(key: string): string {
 /** Reads a response's `headers`, initial or trailing, in one scan. */
 export function readResponseHeaders(headers: HeaderList): ResponseFacts {
   let httpStatus = 0;
-  let isGrpc = false;
+  let contentType = '';
   let encoding = IDENTITY;
   let grpcStatus: string | null = null;
   let duplicate = false;
@@ -146,7 +157,7 @@ export function readResponseHeaders(headers: HeaderList): ResponseFacts {
         httpStatus = Number(value);
         break;
       case 'content-type':
-        isGrpc = isGrpcContentType(value);
+        contentType = value;
         break;
       case 'grpc-encoding':
         encoding = value;
@@ -166,7 +177,7 @@ export function readResponseHeaders(headers: HeaderList): ResponseFacts {
   const badBinaryKey = hasBinary ? firstBadBinaryKey(headers) : null;
   const status =
     grpcStatus === null ? null : readStatus(grpcStatus, duplicate, message, badBinaryKey, headers);
-  return { httpStatus, isGrpc, encoding, status, badBinaryKey };
+  return { httpStatus, contentType, encoding, status, badBinaryKey };
 }
 
 /** Details that cannot be read never cost the status itself. */
@@ -187,13 +198,15 @@ function firstBadBinaryKey(headers: HeaderList): string | null {
  * gRPC. `facts` are those of the initial headers.
  */
 export function httpFault(facts: ResponseFacts, headers: HeaderList): CallStatus | null {
-  if (facts.httpStatus === 200 && facts.isGrpc) return null;
-  const ok = facts.httpStatus === 200;
+  const { httpStatus, contentType } = facts;
+  const ok = httpStatus === 200;
+  if (ok && isGrpcContentType(contentType)) return null;
+  const shown = contentType === '' ? 'without content-type' : `with content-type ${contentType}`;
   return {
-    code: ok ? Status.UNKNOWN : statusOfHttpStatus(facts.httpStatus),
+    code: ok ? Status.UNKNOWN : statusOfHttpStatus(httpStatus),
     message: ok
-      ? `server answered with a content-type other than ${GRPC_CONTENT_TYPE}`
-      : `server answered with HTTP status ${facts.httpStatus}`,
+      ? `server answered ${shown}, not ${GRPC_CONTENT_TYPE}`
+      : `server answered with HTTP status ${httpStatus}`,
     trailers: headers,
     cause: undefined,
   };

@@ -5,19 +5,30 @@
 
 import type { SlotCall } from '../call/server-call-host.ts';
 
+/** Calls that may be reset while they wait for a slot, as a multiple of the slots, before one slot has become free (L2). */
+const EARLY_RESETS_PER_SLOT = 4;
+
 /** The slots of one connection. */
 export class HandlerSlots {
   readonly #limit: number;
+  readonly #onFlooded: (() => void) | null;
   #running: number;
+  /** Calls that their client reset while they waited, since a slot last became free. */
+  #earlyResets: number;
   /** In order of arrival; as many as there are slots. */
   readonly #waiting: Set<SlotCall>;
   /** Calls that were refused and have not been released yet. */
   readonly #refused: Set<SlotCall>;
 
-  /** `limit`: L2 `maxRunningHandlers`, 0 … Infinity. */
-  constructor(limit: number) {
+  /**
+   * `limit`: L2 `maxRunningHandlers`, 0 … Infinity. `onFlooded`: the client resets calls that wait, time and again, while no handler ends;
+   * ends the connection with `too_many_early_resets`.
+   */
+  constructor(limit: number, onFlooded: (() => void) | null = null) {
     this.#limit = limit;
+    this.#onFlooded = onFlooded;
     this.#running = 0;
+    this.#earlyResets = 0;
     this.#waiting = new Set();
     this.#refused = new Set();
   }
@@ -48,9 +59,17 @@ export class HandlerSlots {
   }
 
   /** As `ServerCallHost.releaseSlot`. */
-  release(call: SlotCall): void {
-    if (this.#waiting.delete(call) || this.#refused.delete(call)) return;
+  release(call: SlotCall, resetByPeer = false): void {
+    if (this.#waiting.delete(call)) {
+      if (resetByPeer && ++this.#earlyResets > EARLY_RESETS_PER_SLOT * this.#limit) {
+        this.#earlyResets = 0;
+        this.#onFlooded?.();
+      }
+      return;
+    }
+    if (this.#refused.delete(call)) return;
     this.#running--;
+    this.#earlyResets = 0;
     for (const next of this.#waiting) {
       this.#waiting.delete(next);
       this.#running++;

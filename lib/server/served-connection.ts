@@ -1,15 +1,21 @@
 /** One connection of a server: the host of its calls, with a ready queue and handler slots of its own. */
 
+import { ErrorCode } from '../../framing/constants.ts';
 import type { ByteDuplex } from '../../transport/byte-duplex.ts';
 import type { Clock } from '../../transport/clock.ts';
 import type { ConnectionCloseReason } from '../../transport/connection-role.ts';
 import type { Limits } from '../../transport/limits.ts';
 import type { TransportObserver } from '../../transport/observer.ts';
 import { ServerConnection } from '../../transport/server-connection.ts';
+import type { TripCounters } from '../../transport/trip-counters.ts';
 import type { ServerMethod } from '../call/call.ts';
+import { InflateSlots } from '../call/inflate-slots.ts';
 import { ReadyQueue } from '../call/ready-queue.ts';
 import { acceptCall } from '../call/server-call.ts';
 import type { ServerCallHost, SlotCall } from '../call/server-call-host.ts';
+import type { ScopeStorage } from '../call-scope.ts';
+import { scopeStorage } from '../platform/call-context.ts';
+import type { CompressionSettings } from '../protocol/compression.ts';
 import { RequestReader } from '../protocol/request-headers.ts';
 import { HandlerSlots } from './handler-slots.ts';
 import type { MethodTable } from './method-table.ts';
@@ -19,6 +25,8 @@ export interface ServedConnectionOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly observer: TransportObserver | null;
+  readonly trips: TripCounters;
+  readonly compression: CompressionSettings;
   readonly methods: MethodTable;
   readonly onUncaught: (error: unknown) => void;
   readonly onClosed: (connection: ServedConnection, reason: ConnectionCloseReason) => void;
@@ -30,8 +38,11 @@ export class ServedConnection implements ServerCallHost {
   readonly limits: Limits;
   readonly readyQueue: ReadyQueue;
   readonly requestReader: RequestReader;
+  readonly compression: CompressionSettings;
+  readonly inflates: InflateSlots;
   readonly #methods: MethodTable;
   readonly #slots: HandlerSlots;
+  readonly #trips: TripCounters;
   readonly #connection: ServerConnection;
 
   constructor(duplex: ByteDuplex, options: ServedConnectionOptions) {
@@ -40,8 +51,11 @@ export class ServedConnection implements ServerCallHost {
     this.limits = limits;
     this.readyQueue = new ReadyQueue(options.onUncaught);
     this.requestReader = new RequestReader();
+    this.compression = options.compression;
+    this.inflates = new InflateSlots(limits.maxConcurrentInflates);
     this.#methods = options.methods;
-    this.#slots = new HandlerSlots(limits.maxRunningHandlers);
+    this.#trips = options.trips;
+    this.#slots = new HandlerSlots(limits.maxRunningHandlers, () => this.#onEarlyResets());
     this.#connection = new ServerConnection(
       duplex,
       clock,
@@ -63,6 +77,16 @@ export class ServedConnection implements ServerCallHost {
     return this.#connection.activeStreams;
   }
 
+  /** Handlers that hold a slot (L2). */
+  get runningHandlers(): number {
+    return this.#slots.running;
+  }
+
+  /** Calls that wait for a slot. */
+  get waitingCalls(): number {
+    return this.#slots.waiting;
+  }
+
   /** As `ServerTransport.drain`. */
   drain(): void {
     this.#connection.drain();
@@ -75,6 +99,10 @@ export class ServedConnection implements ServerCallHost {
 
   // ---- ServerCallHost -------------------------------------------------------------------------------------------
 
+  get scopes(): ScopeStorage | null {
+    return scopeStorage();
+  }
+
   lookup(path: string): ServerMethod | null {
     return this.#methods.lookup(path);
   }
@@ -83,7 +111,16 @@ export class ServedConnection implements ServerCallHost {
     return this.#slots.acquire(call);
   }
 
-  releaseSlot(call: SlotCall): void {
-    this.#slots.release(call);
+  releaseSlot(call: SlotCall, resetByPeer?: boolean): void {
+    this.#slots.release(call, resetByPeer);
+  }
+
+  onLimit(token: string): void {
+    this.#trips.count(token);
+  }
+
+  #onEarlyResets(): void {
+    this.#trips.count('too_many_early_resets');
+    this.#connection.close(ErrorCode.ENHANCE_YOUR_CALM, 'too_many_early_resets');
   }
 }

@@ -12,10 +12,18 @@ import type { AcceptListener, Listener } from '../../transport/listener.ts';
 import { type ListenAddress, listen, type ServerTls } from '../../transport/node/listen.ts';
 import type { TransportObserver } from '../../transport/observer.ts';
 import { systemClock } from '../../transport/system-clock.ts';
+import { countingObserver, TripCounters } from '../../transport/trip-counters.ts';
 import type { ServerMethod } from '../call/call.ts';
 import { insecureServerCredentials, type ServerCredentials } from '../credentials.ts';
 import { type ErrorReporter, reportToConsole } from '../error-reporter.ts';
+import { joinCallContext } from '../platform/call-context.ts';
+import { zlibCodecs } from '../platform/zlib.ts';
 import { ProcessHold } from '../process-hold.ts';
+import {
+  CompressionCodecs,
+  type CompressionSettings,
+  compressionSettings,
+} from '../protocol/compression.ts';
 import { type GenericMethod, MethodTable } from './method-table.ts';
 import { ServedConnection } from './served-connection.ts';
 
@@ -23,6 +31,10 @@ import { ServedConnection } from './served-connection.ts';
 export interface GrpcServerOptions {
   /** Laid over `SERVER_LIMITS`. */
   readonly limits?: Partial<Limits>;
+  /** Encoding of response messages, such as `gzip`, for clients that accept it. Default: they are sent as they are. */
+  readonly compression?: string;
+  /** Messages of fewer octets are not compressed; default 1024. */
+  readonly compressionMinOctets?: number;
   readonly clock?: Clock;
   readonly observer?: TransportObserver;
   /** Receives exceptions of user code that no caller can be told of, and faults of accepting. Default: one line on stderr. */
@@ -31,11 +43,34 @@ export interface GrpcServerOptions {
   readonly onNotice?: (message: string) => void;
 }
 
+/** Lines that `onNotice` gets in one second at most; further ones are counted. */
+const MAX_NOTICES_PER_SECOND = 10;
+
+/** A snapshot of one server. */
+export interface ServerStats {
+  readonly connections: number;
+  /** Request streams that are open. */
+  readonly activeCalls: number;
+  /** Handlers that hold a slot (L2); more than `activeCalls` when clients reset calls that go on running. */
+  readonly runningHandlers: number;
+  /** Calls that wait for a handler slot. */
+  readonly waitingCalls: number;
+  /** How often each limit and each protocol check has tripped, by its token. */
+  readonly trips: ReadonlyMap<string, number>;
+}
+
 /** A server for any number of services and addresses. */
 export class GrpcServer {
   readonly limits: Limits;
   readonly #clock: Clock;
-  readonly #observer: TransportObserver | null;
+  readonly #observer: TransportObserver;
+  readonly #trips: TripCounters;
+  #noticesSinceMs: number;
+  #notices: number;
+  #noticesLeftOut: number;
+  readonly #compression: CompressionSettings;
+  /** Set while the server serves: see lib/platform/call-context.ts. */
+  #leaveCallContext: (() => void) | null;
   readonly #report: ErrorReporter;
   readonly #notice: (message: string) => void;
   readonly #methods: MethodTable;
@@ -50,11 +85,21 @@ export class GrpcServer {
   readonly #closed: Promise<void>;
   #resolveClosed: () => void;
 
-  /** Opens nothing. Throws RangeError or TypeError for a limit that is none. */
+  /** Opens nothing. Throws RangeError or TypeError for a limit that is none and for an encoding that this runtime does not have. */
   constructor(options: GrpcServerOptions = {}) {
     this.limits = resolveLimits(SERVER_LIMITS, options.limits);
     this.#clock = options.clock ?? systemClock;
-    this.#observer = options.observer ?? null;
+    this.#trips = new TripCounters();
+    this.#noticesSinceMs = Number.NEGATIVE_INFINITY;
+    this.#notices = 0;
+    this.#noticesLeftOut = 0;
+    this.#observer = countingObserver(this.#trips, options.observer ?? null);
+    this.#compression = compressionSettings(
+      new CompressionCodecs(zlibCodecs()),
+      options.compression,
+      options.compressionMinOctets,
+    );
+    this.#leaveCallContext = null;
     this.#report = options.reportError ?? reportToConsole;
     this.#notice = options.onNotice ?? ((): void => {});
     this.#methods = new MethodTable();
@@ -81,6 +126,23 @@ export class GrpcServer {
     let calls = 0;
     for (const connection of this.#connections) calls += connection.activeStreams;
     return calls;
+  }
+
+  /** What the server is doing, and which limits and checks its peers have tripped since it was made. */
+  stats(): ServerStats {
+    let [activeCalls, runningHandlers, waitingCalls] = [0, 0, 0];
+    for (const connection of this.#connections) {
+      activeCalls += connection.activeStreams;
+      runningHandlers += connection.runningHandlers;
+      waitingCalls += connection.waitingCalls;
+    }
+    return {
+      connections: this.#connections.size,
+      activeCalls,
+      runningHandlers,
+      waitingCalls,
+      trips: this.#trips.snapshot(),
+    };
   }
 
   /** True from `shutdown` on. */
@@ -112,6 +174,7 @@ export class GrpcServer {
     credentials: ServerCredentials = insecureServerCredentials(),
   ): Promise<number> {
     this.#assertServing();
+    this.#leaveCallContext ??= joinCallContext('servers');
     const binding = listen(
       {
         address,
@@ -143,10 +206,13 @@ export class GrpcServer {
       duplex.destroy();
       return;
     }
+    this.#leaveCallContext ??= joinCallContext('servers');
     const served = new ServedConnection(duplex, {
       clock: this.#clock,
       limits: this.limits,
       observer: this.#observer,
+      trips: this.#trips,
+      compression: this.#compression,
       methods: this.#methods,
       onUncaught: (error) => this.#report(error, 'server'),
       onClosed: (connection, reason) => {
@@ -214,6 +280,7 @@ export class GrpcServer {
     this.#graceTimer?.cancel();
     this.#graceTimer = null;
     this.#hold.set(false);
+    this.#leaveCallContext?.();
     this.#resolveClosed();
   }
 
@@ -224,12 +291,32 @@ export class GrpcServer {
   #acceptListener(): AcceptListener {
     return {
       onConnection: (duplex) => this.accept(duplex),
-      onRefused: (message) => this.#tell(message),
-      onAcceptError: (error) => this.#report(error, 'server'),
+      onRefused: (message) => {
+        this.#trips.count('connection.refused');
+        this.#tell(message);
+      },
+      onAcceptError: (error) => {
+        this.#trips.count('connection.accept-failed');
+        this.#report(error, 'server');
+      },
     };
   }
 
+  /** Peers can cause any number of notices: what is beyond a few in one second is summed up in the next. */
   #tell(message: string): void {
+    const nowMs = this.#clock.now();
+    if (nowMs - this.#noticesSinceMs >= 1000) {
+      const left = this.#noticesLeftOut;
+      this.#noticesSinceMs = nowMs;
+      this.#notices = 0;
+      this.#noticesLeftOut = 0;
+      if (left > 0) this.#say(`${left} more connections were refused or ended by an error`);
+    }
+    if (++this.#notices <= MAX_NOTICES_PER_SECOND) this.#say(message);
+    else this.#noticesLeftOut += 1;
+  }
+
+  #say(message: string): void {
     try {
       this.#notice(message);
     } catch (error) {

@@ -1,7 +1,3 @@
 /** `purewire/testing`: for tests of services and of programs that call them. */
 
-export {
-  createMemoryChannel,
-  type MemoryChannelOptions,
-  MemoryConnector,
-} from './memory-channel.ts';
+export { type MemoryStubOptions, memoryStub } from './memory-stub.ts';

@@ -1,8 +1,4 @@
-import {
-  CancellationError,
-  ExpirationError,
-  type RpcError,
-} from '../../lib/alpha/exceptions.ts';
+import { CancellationError, ExpirationError, type RpcError } from '../../lib/alpha/exceptions.ts';
 import { CancelledError } from '../../lib/alpha/future.ts';
 import { MAX_QUEUED_MESSAGES } from '../../lib/alpha/receive-queue.ts';
 import { makeStub } from '../../lib/alpha/stub.ts';
@@ -42,7 +38,7 @@ function open(deserializer: (octets: Uint8Array) => string = readText) {
 
 const DONE = { value: undefined, done: true };
 
-t.test('yields the responses in order, then done, repeatedly', async (t) => {
+await t.test('yields the responses in order, then done, repeatedly', async (t) => {
   const { channel, stub } = open();
   const responses = stub.Tell('x', 1);
   t.equal(responses[Symbol.asyncIterator](), responses);
@@ -57,7 +53,7 @@ t.test('yields the responses in order, then done, repeatedly', async (t) => {
   t.strictSame(await responses.next(), DONE);
 });
 
-t.test('for await', async (t) => {
+await t.test('for await', async (t) => {
   const { channel, stub } = open();
   const responses = stub.Chat(['x'], 1);
   await turn();
@@ -70,7 +66,7 @@ t.test('for await', async (t) => {
   t.strictSame(channel.call.log, ['start', 'message x', 'halfClose']);
 });
 
-t.test('the stream-stream call returns before the first request is pulled', async (t) => {
+await t.test('the stream-stream call returns before the first request is pulled', async (t) => {
   const { stub } = open();
   let touched = false;
   stub.Chat(
@@ -85,7 +81,7 @@ t.test('the stream-stream call returns before the first request is pulled', asyn
   t.ok(touched);
 });
 
-t.test('misuse throws at once', async (t) => {
+await t.test('misuse throws at once', async (t) => {
   const { channel, stub } = open();
   t.ok(thrown(() => stub.Tell('x', null as never)) instanceof TypeError);
   t.ok(thrown(() => stub.Chat([], 'soon' as never)) instanceof TypeError);
@@ -93,7 +89,7 @@ t.test('misuse throws at once', async (t) => {
   t.equal(channel.calls.length, 0);
 });
 
-t.test('a zero timeout expires without network', async (t) => {
+await t.test('a zero timeout expires without network', async (t) => {
   const { channel, stub } = open();
   for (const responses of [stub.Tell('x', 0), stub.Chat(['x'], -1)]) {
     t.ok((await rejection(responses.next())) instanceof ExpirationError);
@@ -102,16 +98,19 @@ t.test('a zero timeout expires without network', async (t) => {
   t.equal(channel.calls.length, 0);
 });
 
-t.test('abortion takes precedence over responses not yet read, and is raised again', async (t) => {
-  const { channel, stub } = open();
-  const responses = stub.Tell('x', 1);
-  channel.call.message('lost');
-  channel.call.end(status(Status.DEADLINE_EXCEEDED));
-  t.ok((await rejection(responses.next())) instanceof ExpirationError);
-  t.ok((await rejection(responses.next())) instanceof ExpirationError);
-});
+await t.test(
+  'abortion takes precedence over responses not yet read, and is raised again',
+  async (t) => {
+    const { channel, stub } = open();
+    const responses = stub.Tell('x', 1);
+    channel.call.message('lost');
+    channel.call.end(status(Status.DEADLINE_EXCEEDED));
+    t.ok((await rejection(responses.next())) instanceof ExpirationError);
+    t.ok((await rejection(responses.next())) instanceof ExpirationError);
+  },
+);
 
-t.test('a waiting next() learns of the abortion', async (t) => {
+await t.test('a waiting next() learns of the abortion', async (t) => {
   const { channel, stub } = open();
   const responses = stub.Tell('x', 1);
   const waiting = rejection(responses.next());
@@ -121,7 +120,7 @@ t.test('a waiting next() learns of the abortion', async (t) => {
   t.equal(error.metadata.get('x-why'), 'that');
 });
 
-t.test('after own cancel() every next() rejects with CancelledError', async (t) => {
+await t.test('after own cancel() every next() rejects with CancelledError', async (t) => {
   const { channel, stub } = open();
   const responses = stub.Tell('x', 1);
   channel.call.message('a');
@@ -136,17 +135,20 @@ t.test('after own cancel() every next() rejects with CancelledError', async (t) 
   t.strictSame(channel.call.log, ['unary x', `fail ${Status.CANCELLED}`]);
 });
 
-t.test('cancel() after the normal end: CancelledError as well, nothing on the wire', async (t) => {
-  const { channel, stub } = open();
-  const responses = stub.Tell('x', 1);
-  channel.call.end(OK);
-  t.strictSame(await responses.next(), DONE);
-  responses.cancel();
-  t.ok((await rejection(responses.next())) instanceof CancelledError);
-  t.strictSame(channel.call.log, ['unary x']);
-});
+await t.test(
+  'cancel() after the normal end: CancelledError as well, nothing on the wire',
+  async (t) => {
+    const { channel, stub } = open();
+    const responses = stub.Tell('x', 1);
+    channel.call.end(OK);
+    t.strictSame(await responses.next(), DONE);
+    responses.cancel();
+    t.ok((await rejection(responses.next())) instanceof CancelledError);
+    t.strictSame(channel.call.log, ['unary x']);
+  },
+);
 
-t.test('cancel() while next() waits: that one gets CancellationError', async (t) => {
+await t.test('cancel() while next() waits: that one gets CancellationError', async (t) => {
   const { stub } = open();
   const responses = stub.Tell('x', 1);
   const waiting = rejection(responses.next());
@@ -155,7 +157,7 @@ t.test('cancel() while next() waits: that one gets CancellationError', async (t)
   t.ok((await rejection(responses.next())) instanceof CancelledError);
 });
 
-t.test('leaving a for await loop cancels', async (t) => {
+await t.test('leaving a for await loop cancels', async (t) => {
   const { channel, stub } = open();
   const responses = stub.Tell('x', 1);
   channel.call.message('a');
@@ -169,29 +171,35 @@ t.test('leaving a for await loop cancels', async (t) => {
   t.strictSame(await responses.next(), DONE);
 });
 
-t.test('return() wakes a waiting next(); after the end it does nothing on the wire', async (t) => {
-  const { channel, stub } = open();
-  const responses = stub.Tell('x', 1);
-  const waiting = responses.next();
-  t.strictSame(await responses.return(), DONE);
-  t.strictSame(await waiting, DONE);
-  const ended = stub.Tell('x', 1);
-  channel.call.end(OK);
-  t.strictSame(await ended.return(), DONE);
-  t.strictSame(channel.call.log, ['unary x']);
-});
+await t.test(
+  'return() wakes a waiting next(); after the end it does nothing on the wire',
+  async (t) => {
+    const { channel, stub } = open();
+    const responses = stub.Tell('x', 1);
+    const waiting = responses.next();
+    t.strictSame(await responses.return(), DONE);
+    t.strictSame(await waiting, DONE);
+    const ended = stub.Tell('x', 1);
+    channel.call.end(OK);
+    t.strictSame(await ended.return(), DONE);
+    t.strictSame(channel.call.log, ['unary x']);
+  },
+);
 
-t.test('throw() cancels and rejects with the error given; asyncDispose cancels', async (t) => {
-  const { channel, stub } = open();
-  const mine = new Error('mine');
-  t.equal(await rejection(stub.Tell('x', 1).throw(mine)), mine);
-  await turn();
-  t.equal(channel.call.log.at(-1), `fail ${Status.CANCELLED}`);
-  await stub.Tell('x', 1)[Symbol.asyncDispose]();
-  t.equal(channel.call.log.at(-1), `fail ${Status.CANCELLED}`);
-});
+await t.test(
+  'throw() cancels and rejects with the error given; asyncDispose cancels',
+  async (t) => {
+    const { channel, stub } = open();
+    const mine = new Error('mine');
+    t.equal(await rejection(stub.Tell('x', 1).throw(mine)), mine);
+    await turn();
+    t.equal(channel.call.log.at(-1), `fail ${Status.CANCELLED}`);
+    await stub.Tell('x', 1)[Symbol.asyncDispose]();
+    t.equal(channel.call.log.at(-1), `fail ${Status.CANCELLED}`);
+  },
+);
 
-t.test('one message is asked for at a time, up to the bound of the queue', async (t) => {
+await t.test('one message is asked for at a time, up to the bound of the queue', async (t) => {
   const { channel, stub } = open();
   const responses = stub.Tell('x', 1);
   const { call } = channel;
@@ -209,7 +217,7 @@ t.test('one message is asked for at a time, up to the bound of the queue', async
   for (let i = 1; i < sent; i++) t.equal((await responses.next()).value, String(i));
 });
 
-t.test('the bound counts octets too', async (t) => {
+await t.test('the bound counts octets too', async (t) => {
   const { channel, stub } = open();
   const responses = stub.Tell('x', 1);
   channel.call.message('x'.repeat(40_000));
@@ -220,7 +228,7 @@ t.test('the bound counts octets too', async (t) => {
   t.equal(channel.call.demand, 1);
 });
 
-t.test('several next() at once are served in order', async (t) => {
+await t.test('several next() at once are served in order', async (t) => {
   const { channel, stub } = open();
   const responses = stub.Tell('x', 1);
   const reads = [responses.next(), responses.next(), responses.next()];
@@ -234,7 +242,7 @@ t.test('several next() at once are served in order', async (t) => {
   ]);
 });
 
-t.test('a deserializer that raises ends the RPC with INTERNAL and the cause', async (t) => {
+await t.test('a deserializer that raises ends the RPC with INTERNAL and the cause', async (t) => {
   const { channel, stub } = open((octets) => {
     const text = readText(octets);
     if (text === 'bad') throw new RangeError('unreadable');
@@ -252,7 +260,7 @@ t.test('a deserializer that raises ends the RPC with INTERNAL and the cause', as
   t.strictSame(channel.call.log, ['unary x', `fail ${Status.INTERNAL}`]);
 });
 
-t.test('the request iterator raises: RPC cancelled, next() has the cause', async (t) => {
+await t.test('the request iterator raises: RPC cancelled, next() has the cause', async (t) => {
   const { channel, stub } = open();
   const raised = new Error('out of data');
   const responses = stub.Chat(
@@ -268,7 +276,7 @@ t.test('the request iterator raises: RPC cancelled, next() has the cause', async
   t.strictSame(channel.call.log, ['start', 'message a', `fail ${Status.UNKNOWN}`]);
 });
 
-t.test('cancelling the iterator closes the request iterator', async (t) => {
+await t.test('cancelling the iterator closes the request iterator', async (t) => {
   const { stub } = open();
   let closed = false;
   const responses = stub.Chat(
@@ -291,7 +299,7 @@ t.test('cancelling the iterator closes the request iterator', async (t) => {
   t.ok(closed);
 });
 
-t.test('metadata', async (t) => {
+await t.test('metadata', async (t) => {
   const { channel, stub } = open();
   const responses = stub.Tell('x', 1);
   const initial = responses.initialMetadata();

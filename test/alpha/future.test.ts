@@ -1,12 +1,8 @@
-import {
-  CancellationError,
-  ExpirationError,
-  RpcError,
-} from '../../lib/alpha/exceptions.ts';
+import { Activation, BoundMethod } from '../../lib/alpha/bound-method.ts';
+import { CancellationError, ExpirationError, RpcError } from '../../lib/alpha/exceptions.ts';
 import { CancelledError, type Future, RpcFuture, TimeoutError } from '../../lib/alpha/future.ts';
 import { startUnaryRequest } from '../../lib/alpha/rpc-invocation.ts';
 import { unaryUnaryInvocationDescription } from '../../lib/alpha/utilities.ts';
-import { Activation, BoundMethod } from '../../lib/alpha/bound-method.ts';
 import { methodDescriptor } from '../../lib/method.ts';
 import { Status } from '../../lib/status.ts';
 import { t } from '../support/tap.ts';
@@ -37,7 +33,7 @@ function begin(): { future: Future<string>; call: FakeCall; reported: string[] }
   return { future, call: channel.call, reported };
 }
 
-t.test('running until the RPC ends, then done', async (t) => {
+await t.test('running until the RPC ends, then done', async (t) => {
   const { future, call } = begin();
   t.strictSame([future.running(), future.done(), future.cancelled()], [true, false, false]);
   call.respond('y');
@@ -48,7 +44,7 @@ t.test('running until the RPC ends, then done', async (t) => {
   t.equal(await future.result(0), 'y', 'a wait of 0 is enough when it is done');
 });
 
-t.test('result, exception and traceback of a failed RPC', async (t) => {
+await t.test('result, exception and traceback of a failed RPC', async (t) => {
   const { future, call } = begin();
   const waiting = rejection(future.result());
   call.end(status(Status.NOT_FOUND, 'nowhere'));
@@ -62,7 +58,7 @@ t.test('result, exception and traceback of a failed RPC', async (t) => {
   t.match(String(traceback), /^RpcError: NOT_FOUND: nowhere\n\s+at /);
 });
 
-t.test('cancellation by the server is CancellationError, and not cancelled()', async (t) => {
+await t.test('cancellation by the server is CancellationError, and not cancelled()', async (t) => {
   const { future, call } = begin();
   call.end(status(Status.CANCELLED));
   t.equal(future.cancelled(), false);
@@ -71,7 +67,7 @@ t.test('cancellation by the server is CancellationError, and not cancelled()', a
   t.ok((await future.exception()) instanceof CancellationError);
 });
 
-t.test('expiry is ExpirationError, and not cancelled()', async (t) => {
+await t.test('expiry is ExpirationError, and not cancelled()', async (t) => {
   const { future, call } = begin();
   call.end(status(Status.DEADLINE_EXCEEDED));
   t.equal(future.cancelled(), false);
@@ -79,7 +75,7 @@ t.test('expiry is ExpirationError, and not cancelled()', async (t) => {
   t.ok((await future.exception()) instanceof ExpirationError);
 });
 
-t.test('cancel() returns false, takes effect at once, and can be repeated', async (t) => {
+await t.test('cancel() returns false, takes effect at once, and can be repeated', async (t) => {
   const { future, call } = begin();
   t.equal(future.cancel(), false);
   t.strictSame([future.running(), future.done(), future.cancelled()], [false, true, true]);
@@ -93,7 +89,7 @@ t.test('cancel() returns false, takes effect at once, and can be repeated', asyn
   }
 });
 
-t.test('cancel() wakes those who wait', async (t) => {
+await t.test('cancel() wakes those who wait', async (t) => {
   const { future } = begin();
   const waits = [future.result(), future.exception(), future.traceback(), future.result(60)];
   const errors = waits.map(rejection);
@@ -101,7 +97,7 @@ t.test('cancel() wakes those who wait', async (t) => {
   for (const error of await Promise.all(errors)) t.ok(error instanceof CancelledError);
 });
 
-t.test('cancel() of a finished RPC changes nothing', async (t) => {
+await t.test('cancel() of a finished RPC changes nothing', async (t) => {
   const { future, call } = begin();
   call.respond('y');
   t.equal(future.cancel(), false);
@@ -109,41 +105,47 @@ t.test('cancel() of a finished RPC changes nothing', async (t) => {
   t.equal(await future.result(), 'y');
 });
 
-t.test('a wait that times out rejects with TimeoutError and leaves the RPC alone', async (t) => {
-  const { future, call } = begin();
-  for (const wait of [
-    future.result(0),
-    future.exception(0),
-    future.traceback(0),
-    future.result(-1),
-    future.result(0.001),
-    future.exception(0.001),
-    future.traceback(0.001),
-  ]) {
-    const error = await rejection(wait);
-    t.ok(error instanceof TimeoutError);
-    t.notOk(error instanceof RpcError);
-  }
-  t.equal(future.running(), true);
-  t.strictSame(call.log, ['unary x']);
-  call.respond('y');
-  t.equal(await future.result(), 'y');
-});
+await t.test(
+  'a wait that times out rejects with TimeoutError and leaves the RPC alone',
+  async (t) => {
+    const { future, call } = begin();
+    for (const wait of [
+      future.result(0),
+      future.exception(0),
+      future.traceback(0),
+      future.result(-1),
+      future.result(0.001),
+      future.exception(0.001),
+      future.traceback(0.001),
+    ]) {
+      const error = await rejection(wait);
+      t.ok(error instanceof TimeoutError);
+      t.notOk(error instanceof RpcError);
+    }
+    t.equal(future.running(), true);
+    t.strictSame(call.log, ['unary x']);
+    call.respond('y');
+    t.equal(await future.result(), 'y');
+  },
+);
 
-t.test('waits without limit: none, null, Infinity, and longer than runtime timers can', async (t) => {
-  const { future, call } = begin();
-  const waits = [
-    future.result(),
-    future.result(null),
-    future.result(Number.POSITIVE_INFINITY),
-    future.result(3e6),
-  ];
-  await turn();
-  call.respond('y');
-  t.strictSame(await Promise.all(waits), ['y', 'y', 'y', 'y']);
-});
+await t.test(
+  'waits without limit: none, null, Infinity, and longer than runtime timers can',
+  async (t) => {
+    const { future, call } = begin();
+    const waits = [
+      future.result(),
+      future.result(null),
+      future.result(Number.POSITIVE_INFINITY),
+      future.result(3e6),
+    ];
+    await turn();
+    call.respond('y');
+    t.strictSame(await Promise.all(waits), ['y', 'y', 'y', 'y']);
+  },
+);
 
-t.test('a wait timeout that is none is a TypeError', async (t) => {
+await t.test('a wait timeout that is none is a TypeError', async (t) => {
   const { future } = begin();
   for (const timeout of ['1', Number.NaN, {}, true]) {
     for (const name of ['result', 'exception', 'traceback'] as const) {
@@ -152,7 +154,7 @@ t.test('a wait timeout that is none is a TypeError', async (t) => {
   }
 });
 
-t.test('done callbacks run in order and get this very Future', async (t) => {
+await t.test('done callbacks run in order and get this very Future', async (t) => {
   const { future, call } = begin();
   const log: unknown[] = [];
   for (const name of ['first', 'second', 'third']) {
@@ -165,7 +167,7 @@ t.test('done callbacks run in order and get this very Future', async (t) => {
   t.equal(log.at(-1), 'at once');
 });
 
-t.test('done callbacks run once for failed and for cancelled Futures too', async (t) => {
+await t.test('done callbacks run once for failed and for cancelled Futures too', async (t) => {
   const failed = begin();
   const cancelled = begin();
   let runs = 0;
@@ -177,7 +179,7 @@ t.test('done callbacks run once for failed and for cancelled Futures too', async
   t.equal(runs, 2);
 });
 
-t.test('a done callback that raises is reported, and the others run', async (t) => {
+await t.test('a done callback that raises is reported, and the others run', async (t) => {
   const { future, call, reported } = begin();
   const log: string[] = [];
   future.addDoneCallback(() => {
@@ -190,7 +192,7 @@ t.test('a done callback that raises is reported, and the others run', async (t) 
   t.ok(thrown(() => future.addDoneCallback(null as never)) instanceof TypeError);
 });
 
-t.test('a Future is thenable', async (t) => {
+await t.test('a Future is thenable', async (t) => {
   const { future, call } = begin();
   const chained = future.then((value) => `${value}!`);
   call.respond('y');
@@ -203,14 +205,14 @@ t.test('a Future is thenable', async (t) => {
   t.equal(((await rejection(failing.future)) as RpcError).code, Status.ABORTED);
 });
 
-t.test('a failed Future that nobody looks at is no unhandled rejection', async (t) => {
+await t.test('a failed Future that nobody looks at is no unhandled rejection', async (t) => {
   const { call } = begin();
   call.end(status(Status.INTERNAL));
   await turn();
   t.pass('the test would have ended here');
 });
 
-t.test('metadata can be asked for before and after it arrives', async (t) => {
+await t.test('metadata can be asked for before and after it arrives', async (t) => {
   const { future, call } = begin();
   const initial = future.initialMetadata();
   const trailing = future.trailingMetadata();
@@ -223,7 +225,7 @@ t.test('metadata can be asked for before and after it arrives', async (t) => {
   t.equal((await future.trailingMetadata()).get('x-t'), '2');
 });
 
-t.test('metadata of an RPC that ends without any is empty, and never rejects', async (t) => {
+await t.test('metadata of an RPC that ends without any is empty, and never rejects', async (t) => {
   const { future, call } = begin();
   const initial = future.initialMetadata();
   call.end(status(Status.UNAVAILABLE));

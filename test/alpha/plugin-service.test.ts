@@ -118,7 +118,7 @@ async function fixture(t: TestContext) {
     { onError: () => {} },
   );
   t.teardown(() => servicer.resume());
-  return { servicer, stub: openStub(t, SERVICE, METHODS, server) };
+  return { servicer, server, stub: openStub(t, SERVICE, METHODS, server) };
 }
 
 const SIZES: SizesRequest = { sizes: [3, 1, 2] };
@@ -130,16 +130,17 @@ function* fullDuplexRequests(): Generator<SizesRequest> {
   yield { sizes: [2] };
 }
 
-t.test('testUpDown', async (t) => {
-  await fixture(t);
+await t.test('testUpDown', async (t) => {
+  const { server } = await fixture(t);
+  t.ok(server.port() > 0, 'the fixture is up; its teardown takes it down');
 });
 
-t.test('testUnaryCall', async (t) => {
+await t.test('testUnaryCall', async (t) => {
   const { servicer, stub } = await fixture(t);
   t.equal(await stub.UnaryCall(SIZES, LONG), servicer.unary(SIZES));
 });
 
-t.test('testUnaryCallAsync: async does not block while the servicer is paused', async (t) => {
+await t.test('testUnaryCallAsync: async does not block while the servicer is paused', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.pause();
   const future = stub.UnaryCall.async(SIZES, LONG);
@@ -148,14 +149,14 @@ t.test('testUnaryCallAsync: async does not block while the servicer is paused', 
   t.equal(await future.result(), servicer.unary(SIZES));
 });
 
-t.test('testUnaryCallAsyncExpired', async (t) => {
+await t.test('testUnaryCallAsyncExpired', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.pause();
   const future = stub.UnaryCall.async(SIZES, SHORT);
   t.ok((await rejection(future.result())) instanceof ExpirationError);
 });
 
-t.test('testUnaryCallAsyncCancelled', async (t) => {
+await t.test('testUnaryCallAsyncCancelled', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.pause();
   const future = stub.UnaryCall.async(SIZES, LONG);
@@ -163,7 +164,7 @@ t.test('testUnaryCallAsyncCancelled', async (t) => {
   t.equal(future.cancelled(), true);
 });
 
-t.test('testUnaryCallAsyncFailed', async (t) => {
+await t.test('testUnaryCallAsyncFailed', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.failing = true;
   const error = await stub.UnaryCall.async(SIZES, LONG).exception();
@@ -172,19 +173,19 @@ t.test('testUnaryCallAsyncFailed', async (t) => {
   t.notOk(error?.message.includes('ValueError'));
 });
 
-t.test('testStreamingOutputCall', async (t) => {
+await t.test('testStreamingOutputCall', async (t) => {
   const { stub } = await fixture(t);
   t.strictSame(await collect(stub.StreamingOutputCall(SIZES, LONG)), OUTPUT);
 });
 
-t.test('testStreamingOutputCallExpired', async (t) => {
+await t.test('testStreamingOutputCallExpired', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.pause();
   const responses = stub.StreamingOutputCall(SIZES, SHORT);
   t.ok((await rejection(collect(responses))) instanceof ExpirationError);
 });
 
-t.test('testStreamingOutputCallCancelled', async (t) => {
+await t.test('testStreamingOutputCallCancelled', async (t) => {
   const { stub } = await fixture(t);
   const responses = stub.StreamingOutputCall(SIZES, LONG);
   t.strictSame(await responses.next(), { value: 'bbb', done: false });
@@ -192,19 +193,19 @@ t.test('testStreamingOutputCallCancelled', async (t) => {
   t.ok((await rejection(responses.next())) instanceof CancelledError);
 });
 
-t.test('testStreamingOutputCallFailed', async (t) => {
+await t.test('testStreamingOutputCallFailed', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.failing = true;
   const error = await rejection(stub.StreamingOutputCall(SIZES, LONG).next());
   t.equal((error as RpcError).code, Status.UNKNOWN);
 });
 
-t.test('testStreamingInputCall', async (t) => {
+await t.test('testStreamingInputCall', async (t) => {
   const { stub } = await fixture(t);
   t.equal(await stub.StreamingInputCall(INPUT, LONG), 7);
 });
 
-t.test('testStreamingInputCallAsync', async (t) => {
+await t.test('testStreamingInputCallAsync', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.pause();
   const future = stub.StreamingInputCall.async(INPUT, LONG);
@@ -212,7 +213,7 @@ t.test('testStreamingInputCallAsync', async (t) => {
   t.equal(await future.result(), 7);
 });
 
-t.test('testStreamingInputCallAsyncExpired', async (t) => {
+await t.test('testStreamingInputCallAsyncExpired', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.pause();
   const future = stub.StreamingInputCall.async(INPUT, SHORT);
@@ -220,7 +221,7 @@ t.test('testStreamingInputCallAsyncExpired', async (t) => {
   t.ok((await future.exception()) instanceof ExpirationError);
 });
 
-t.test('testStreamingInputCallAsyncCancelled', async (t) => {
+await t.test('testStreamingInputCallAsyncCancelled', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.pause();
   const future = stub.StreamingInputCall.async(INPUT, LONG);
@@ -229,26 +230,26 @@ t.test('testStreamingInputCallAsyncCancelled', async (t) => {
   t.ok((await rejection(future.result())) instanceof CancelledError);
 });
 
-t.test('testStreamingInputCallAsyncFailed', async (t) => {
+await t.test('testStreamingInputCallAsyncFailed', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.failing = true;
   const error = await stub.StreamingInputCall.async(INPUT, LONG).exception();
   t.equal(error?.code, Status.UNKNOWN);
 });
 
-t.test('testFullDuplexCall: 2 requests, 3 responses', async (t) => {
+await t.test('testFullDuplexCall: 2 requests, 3 responses', async (t) => {
   const { stub } = await fixture(t);
   t.strictSame(await collect(stub.FullDuplexCall(fullDuplexRequests(), LONG)), OUTPUT);
 });
 
-t.test('testFullDuplexCallExpired', async (t) => {
+await t.test('testFullDuplexCallExpired', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.pause();
   const responses = stub.FullDuplexCall(fullDuplexRequests(), SHORT);
   t.ok((await rejection(collect(responses))) instanceof ExpirationError);
 });
 
-t.test('testFullDuplexCallCancelled', async (t) => {
+await t.test('testFullDuplexCallCancelled', async (t) => {
   const { stub } = await fixture(t);
   const responses = stub.FullDuplexCall(fullDuplexRequests(), LONG);
   t.strictSame(await responses.next(), { value: 'bbb', done: false });
@@ -256,19 +257,19 @@ t.test('testFullDuplexCallCancelled', async (t) => {
   t.ok((await rejection(responses.next())) instanceof CancelledError);
 });
 
-t.test('testFullDuplexCallFailed', async (t) => {
+await t.test('testFullDuplexCallFailed', async (t) => {
   const { servicer, stub } = await fixture(t);
   servicer.failing = true;
   const error = await rejection(stub.FullDuplexCall(fullDuplexRequests(), LONG).next());
   t.equal((error as RpcError).code, Status.UNKNOWN);
 });
 
-t.test('testHalfDuplexCall: all requests first, then all responses', async (t) => {
+await t.test('testHalfDuplexCall: all requests first, then all responses', async (t) => {
   const { stub } = await fixture(t);
   t.strictSame(await collect(stub.HalfDuplexCall(fullDuplexRequests(), LONG)), OUTPUT);
 });
 
-t.test('testHalfDuplexCallWedged: requests that never end', async (t) => {
+await t.test('testHalfDuplexCallWedged: requests that never end', async (t) => {
   const { stub } = await fixture(t);
   const wedged = gate();
   const responses = stub.HalfDuplexCall(

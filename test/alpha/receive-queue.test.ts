@@ -6,7 +6,7 @@ import {
 import { t } from '../support/tap.ts';
 import { rejection, thrown } from './support/fake-channel.ts';
 
-t.test('values come out in order, through growth and wrap-around', async (t) => {
+await t.test('values come out in order, through growth and wrap-around', async (t) => {
   const queue = new ReceiveQueue<number>();
   const seen: unknown[] = [];
   let pushed = 0;
@@ -27,7 +27,7 @@ t.test('values come out in order, through growth and wrap-around', async (t) => 
   );
 });
 
-t.test('readers that came first are served first', async (t) => {
+await t.test('readers that came first are served first', async (t) => {
   const queue = new ReceiveQueue<string>();
   const reads = [queue.next(), queue.next(), queue.next()];
   queue.push('a', 1);
@@ -40,7 +40,7 @@ t.test('readers that came first are served first', async (t) => {
   ]);
 });
 
-t.test('an available value needs no more than one microtask', async (t) => {
+await t.test('an available value needs no more than one microtask', async (t) => {
   const queue = new ReceiveQueue<string>();
   queue.push('a', 1);
   let seen = '';
@@ -51,7 +51,7 @@ t.test('an available value needs no more than one microtask', async (t) => {
   t.equal(seen, 'a');
 });
 
-t.test('the bound counts octets', async (t) => {
+await t.test('the bound counts octets', async (t) => {
   const queue = new ReceiveQueue<string>();
   queue.push('a', MAX_QUEUED_OCTETS - 1);
   t.ok(queue.wantsMore);
@@ -61,7 +61,7 @@ t.test('the bound counts octets', async (t) => {
   t.ok(queue.wantsMore);
 });
 
-t.test('the bound counts messages', async (t) => {
+await t.test('the bound counts messages', async (t) => {
   const queue = new ReceiveQueue<number>();
   for (let i = 0; i < MAX_QUEUED_MESSAGES; i++) {
     t.ok(queue.wantsMore);
@@ -70,7 +70,7 @@ t.test('the bound counts messages', async (t) => {
   t.notOk(queue.wantsMore);
 });
 
-t.test('the end comes after the values, and for ever', async (t) => {
+await t.test('the end comes after the values, and for ever', async (t) => {
   const queue = new ReceiveQueue<string>();
   queue.push('a', 1);
   queue.end();
@@ -83,7 +83,7 @@ t.test('the end comes after the values, and for ever', async (t) => {
   t.notOk(queue.wantsMore);
 });
 
-t.test('a failure beats values not yet read, and makes a new error each time', async (t) => {
+await t.test('a failure beats values not yet read, and makes a new error each time', async (t) => {
   const queue = new ReceiveQueue<string>();
   queue.push('lost', 1);
   queue.fail(() => new RangeError('aborted'));
@@ -95,7 +95,7 @@ t.test('a failure beats values not yet read, and makes a new error each time', a
   t.equal(thrown(() => queue.take()).message, 'aborted');
 });
 
-t.test('a failure reaches the readers that wait', async (t) => {
+await t.test('a failure reaches the readers that wait', async (t) => {
   const queue = new ReceiveQueue<string>();
   const reads = [queue.next(), queue.next()].map(rejection);
   queue.fail(() => new Error('aborted'));
@@ -105,7 +105,7 @@ t.test('a failure reaches the readers that wait', async (t) => {
   );
 });
 
-t.test('close drops what is queued and ends readers', async (t) => {
+await t.test('close drops what is queued and ends readers', async (t) => {
   const queue = new ReceiveQueue<string>();
   queue.push('lost', 1);
   queue.close();
@@ -116,15 +116,18 @@ t.test('close drops what is queued and ends readers', async (t) => {
   t.strictSame(await read, { value: undefined, done: true });
 });
 
-t.test('refuse overrides even an ended queue, and leaves readers to rejectReaders', async (t) => {
-  const ended = new ReceiveQueue<string>();
-  ended.end();
-  ended.refuse(() => new Error('own'));
-  t.equal((await rejection(ended.next())).message, 'own');
-  const open = new ReceiveQueue<string>();
-  const read = rejection(open.next());
-  open.refuse(() => new Error('own'));
-  open.rejectReaders(() => new Error('theirs'));
-  t.equal((await read).message, 'theirs');
-  t.equal((await rejection(open.next())).message, 'own');
-});
+await t.test(
+  'refuse overrides even an ended queue, and leaves readers to rejectReaders',
+  async (t) => {
+    const ended = new ReceiveQueue<string>();
+    ended.end();
+    ended.refuse(() => new Error('own'));
+    t.equal((await rejection(ended.next())).message, 'own');
+    const open = new ReceiveQueue<string>();
+    const read = rejection(open.next());
+    open.refuse(() => new Error('own'));
+    open.rejectReaders(() => new Error('theirs'));
+    t.equal((await read).message, 'theirs');
+    t.equal((await rejection(open.next())).message, 'own');
+  },
+);

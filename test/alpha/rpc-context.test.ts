@@ -38,7 +38,7 @@ function begin(prepare?: (call: FakeServerCall) => void) {
   };
 }
 
-t.test('isActive: true during the RPC, false after it ends in any way', async (t) => {
+await t.test('isActive: true during the RPC, false after it ends in any way', async (t) => {
   const normal = begin();
   t.equal(normal.context.isActive(), true);
   normal.finish('y');
@@ -53,24 +53,27 @@ t.test('isActive: true during the RPC, false after it ends in any way', async (t
   t.equal(aborted.context.isActive(), false);
 });
 
-t.test('timeRemaining: seconds, never negative, counts on after the end; Infinity without limit', async (t) => {
-  const { context, clock, call, finish } = begin((call) => {
-    call.deadlineMs = 7500;
-  });
-  t.equal(context.timeRemaining(), 2.5);
-  clock.nowMs = 6500;
-  t.equal(context.timeRemaining(), 1);
-  finish('y');
-  await turn();
-  clock.nowMs = 7000;
-  t.equal(context.timeRemaining(), 0.5);
-  clock.nowMs = 9000;
-  t.equal(context.timeRemaining(), 0);
-  call.deadlineMs = Number.POSITIVE_INFINITY;
-  t.equal(context.timeRemaining(), Number.POSITIVE_INFINITY);
-});
+await t.test(
+  'timeRemaining: seconds, never negative, counts on after the end; Infinity without limit',
+  async (t) => {
+    const { context, clock, call, finish } = begin((call) => {
+      call.deadlineMs = 7500;
+    });
+    t.equal(context.timeRemaining(), 2.5);
+    clock.nowMs = 6500;
+    t.equal(context.timeRemaining(), 1);
+    finish('y');
+    await turn();
+    clock.nowMs = 7000;
+    t.equal(context.timeRemaining(), 0.5);
+    clock.nowMs = 9000;
+    t.equal(context.timeRemaining(), 0);
+    call.deadlineMs = Number.POSITIVE_INFINITY;
+    t.equal(context.timeRemaining(), Number.POSITIVE_INFINITY);
+  },
+);
 
-t.test('abortion callbacks get the Abortion', async (t) => {
+await t.test('abortion callbacks get the Abortion', async (t) => {
   const kinds: [CallAbortion, Abortion][] = [
     ['cancelled', Abortion.CANCELLED],
     ['expired', Abortion.EXPIRED],
@@ -86,7 +89,7 @@ t.test('abortion callbacks get the Abortion', async (t) => {
   }
 });
 
-t.test('a behaviour that raises: SERVICER_FAILURE', async (t) => {
+await t.test('a behaviour that raises: SERVICER_FAILURE', async (t) => {
   const { context, raise } = begin();
   const log: unknown[] = [];
   context.addAbortionCallback((given) => log.push(given));
@@ -95,19 +98,22 @@ t.test('a behaviour that raises: SERVICER_FAILURE', async (t) => {
   t.strictSame(log, [Abortion.SERVICER_FAILURE]);
 });
 
-t.test('no abortion callback on normal completion, and none added later either', async (t) => {
-  const { context, call, finish } = begin();
-  const log: unknown[] = [];
-  context.addAbortionCallback((given) => log.push(given));
-  finish('y');
-  await turn();
-  context.addAbortionCallback((given) => log.push(given));
-  call.listener?.onComplete();
-  await turn();
-  t.strictSame(log, []);
-});
+await t.test(
+  'no abortion callback on normal completion, and none added later either',
+  async (t) => {
+    const { context, call, finish } = begin();
+    const log: unknown[] = [];
+    context.addAbortionCallback((given) => log.push(given));
+    finish('y');
+    await turn();
+    context.addAbortionCallback((given) => log.push(given));
+    call.listener?.onComplete();
+    await turn();
+    t.strictSame(log, []);
+  },
+);
 
-t.test('added after the abortion: still called, but not at once', async (t) => {
+await t.test('added after the abortion: still called, but not at once', async (t) => {
   const { context, call } = begin();
   call.abort('expired');
   const log: unknown[] = [];
@@ -117,7 +123,7 @@ t.test('added after the abortion: still called, but not at once', async (t) => {
   t.strictSame(log, [Abortion.EXPIRED]);
 });
 
-t.test('one that raises is reported, and the others run', async (t) => {
+await t.test('one that raises is reported, and the others run', async (t) => {
   const { context, call, reported } = begin();
   const log: unknown[] = [];
   context.addAbortionCallback(() => {
@@ -131,7 +137,7 @@ t.test('one that raises is reported, and the others run', async (t) => {
   t.ok(thrown(() => context.addAbortionCallback(7 as never)) instanceof TypeError);
 });
 
-t.test('metadata, peer, method, authority', async (t) => {
+await t.test('metadata, peer, method, authority', async (t) => {
   const { context } = begin();
   t.equal(context.metadata.get('x-user'), 'ada');
   t.equal(context.metadata.has('grpc-timeout'), false);
@@ -141,26 +147,29 @@ t.test('metadata, peer, method, authority', async (t) => {
   t.equal(context.authority, 'example.test');
 });
 
-t.test('signal: aborts with the error of the abortion, before or after it is asked for', async (t) => {
-  const early = begin();
-  const { signal } = early.context;
-  t.equal(early.context.signal, signal);
-  t.equal(signal.aborted, false);
-  early.call.abort('expired');
-  t.equal(signal.aborted, true);
-  t.ok(signal.reason instanceof ExpirationError);
-  const late = begin();
-  late.call.abort('cancelled');
-  t.equal(late.context.signal.aborted, true);
-  t.ok(late.context.signal.reason instanceof CancellationError);
-  const normal = begin();
-  const untouched = normal.context.signal;
-  normal.finish('y');
-  await turn();
-  t.equal(untouched.aborted, false);
-});
+await t.test(
+  'signal: aborts with the error of the abortion, before or after it is asked for',
+  async (t) => {
+    const early = begin();
+    const { signal } = early.context;
+    t.equal(early.context.signal, signal);
+    t.equal(signal.aborted, false);
+    early.call.abort('expired');
+    t.equal(signal.aborted, true);
+    t.ok(signal.reason instanceof ExpirationError);
+    const late = begin();
+    late.call.abort('cancelled');
+    t.equal(late.context.signal.aborted, true);
+    t.ok(late.context.signal.reason instanceof CancellationError);
+    const normal = begin();
+    const untouched = normal.context.signal;
+    normal.finish('y');
+    await turn();
+    t.equal(untouched.aborted, false);
+  },
+);
 
-t.test('initial and trailing metadata', async (t) => {
+await t.test('initial and trailing metadata', async (t) => {
   const { context, call, finish } = begin();
   context.sendInitialMetadata({ 'X-I': '1' });
   context.setTrailingMetadata([['x-t', 'old']]);
@@ -172,7 +181,7 @@ t.test('initial and trailing metadata', async (t) => {
   t.ok(thrown(() => context.setTrailingMetadata({ 'bad key': '0' })) instanceof TypeError);
 });
 
-t.test('setStatus: a code other than OK takes the place of the response', async (t) => {
+await t.test('setStatus: a code other than OK takes the place of the response', async (t) => {
   const { context, call, finish } = begin();
   const log: unknown[] = [];
   context.addAbortionCallback((given) => log.push(given));
@@ -184,7 +193,7 @@ t.test('setStatus: a code other than OK takes the place of the response', async 
   t.strictSame(log, [Abortion.SERVICER_FAILURE]);
 });
 
-t.test('setStatus on a response stream counts at its end', async (t) => {
+await t.test('setStatus on a response stream counts at its end', async (t) => {
   const { call } = serve(
     unaryStreamServiceDescription<string, string>(
       function* (_request, context) {
@@ -199,7 +208,7 @@ t.test('setStatus on a response stream counts at its end', async (t) => {
   t.strictSame(call.log, ['message a', 'close 15 half of it', 'settled']);
 });
 
-t.test('setStatus(OK) takes a status back', async (t) => {
+await t.test('setStatus(OK) takes a status back', async (t) => {
   const { context, call, finish } = begin();
   context.setStatus(Status.ABORTED);
   context.setStatus(Status.OK);
@@ -208,7 +217,7 @@ t.test('setStatus(OK) takes a status back', async (t) => {
   t.strictSame(call.log, ['response y', 'settled']);
 });
 
-t.test('abort() raises the RpcError that ends the RPC', async (t) => {
+await t.test('abort() raises the RpcError that ends the RPC', async (t) => {
   const { call, reported } = serve(
     unaryUnaryServiceDescription<string, string>(
       (_request, context) => {
@@ -224,7 +233,7 @@ t.test('abort() raises the RpcError that ends the RPC', async (t) => {
   t.strictSame(reported, []);
 });
 
-t.test('codes that are none are a RangeError', async (t) => {
+await t.test('codes that are none are a RangeError', async (t) => {
   const { context } = begin();
   for (const code of [-1, 17, 1.5, Number.NaN, '5', null]) {
     t.ok(thrown(() => context.setStatus(code as number)) instanceof RangeError);

@@ -12,7 +12,7 @@ import {
 import { Metadata } from '../../lib/metadata.ts';
 import { Status } from '../../lib/status.ts';
 import { t } from '../support/tap.ts';
-import { rejection, readText, thrown, turn, writeText } from './support/fake-channel.ts';
+import { readText, rejection, thrown, turn, writeText } from './support/fake-channel.ts';
 import { FakeServerCall, serve } from './support/fake-server-call.ts';
 
 type Behavior = (request: string, context: RpcContext) => unknown;
@@ -30,13 +30,13 @@ const streamStream = (
   read = readText,
 ) => serve(streamStreamServiceDescription(behavior as () => string[], read, writeText));
 
-t.test('a synchronous unary behaviour answers in the same step', async (t) => {
+await t.test('a synchronous unary behaviour answers in the same step', async (t) => {
   const { call } = unaryUnary((request) => `${request}!`);
   call.message('x');
   t.strictSame(call.log, ['response x!', 'settled']);
 });
 
-t.test('asynchronous unary behaviours and thenables', async (t) => {
+await t.test('asynchronous unary behaviours and thenables', async (t) => {
   for (const behavior of [
     async (request: string) => {
       await turn();
@@ -44,7 +44,7 @@ t.test('asynchronous unary behaviours and thenables', async (t) => {
     },
     (request: string) => ({
       // biome-ignore lint/suspicious/noThenProperty: a thenable is the point.
-      then: (resolve: (value: string) => void) => resolve(`${request}!`),
+      then: (resolve: (value: string) => void) => resolve(`${request}!`), // oxlint-disable-line unicorn/no-thenable
     }),
   ]) {
     const { call } = unaryUnary(behavior);
@@ -55,31 +55,34 @@ t.test('asynchronous unary behaviours and thenables', async (t) => {
   }
 });
 
-t.test('response streams: arrays, generators, async generators, promises of them', async (t) => {
-  for (const behavior of [
-    () => ['a', 'b'],
-    function* () {
-      yield 'a';
-      yield 'b';
-    },
-    async function* () {
-      yield 'a';
-      await turn();
-      yield 'b';
-    },
-    async () => {
-      await turn();
-      return ['a', 'b'];
-    },
-  ]) {
-    const { call } = unaryStream(behavior);
-    call.message('x');
-    for (let i = 0; i < 4; i++) await turn();
-    t.strictSame(call.log, ['message a', 'message b', 'close 0', 'settled']);
-  }
-});
+await t.test(
+  'response streams: arrays, generators, async generators, promises of them',
+  async (t) => {
+    for (const behavior of [
+      () => ['a', 'b'],
+      function* () {
+        yield 'a';
+        yield 'b';
+      },
+      async function* () {
+        yield 'a';
+        await turn();
+        yield 'b';
+      },
+      async () => {
+        await turn();
+        return ['a', 'b'];
+      },
+    ]) {
+      const { call } = unaryStream(behavior);
+      call.message('x');
+      for (let i = 0; i < 4; i++) await turn();
+      t.strictSame(call.log, ['message a', 'message b', 'close 0', 'settled']);
+    }
+  },
+);
 
-t.test('a stream-unary behaviour reads its requests', async (t) => {
+await t.test('a stream-unary behaviour reads its requests', async (t) => {
   const { call } = streamUnary(async (requests) => {
     const seen: string[] = [];
     for await (const request of requests) seen.push(request);
@@ -92,7 +95,7 @@ t.test('a stream-unary behaviour reads its requests', async (t) => {
   t.strictSame(call.log, ['response a+b', 'settled']);
 });
 
-t.test('a stream-stream behaviour answers while it reads', async (t) => {
+await t.test('a stream-stream behaviour answers while it reads', async (t) => {
   const { call } = streamStream(async function* (requests) {
     for await (const request of requests) yield `${request}!`;
   });
@@ -105,7 +108,7 @@ t.test('a stream-stream behaviour answers while it reads', async (t) => {
   t.strictSame(call.log, ['message a!', 'message b!', 'close 0', 'settled']);
 });
 
-t.test('requests are asked for one at a time, within the bound', async (t) => {
+await t.test('requests are asked for one at a time, within the bound', async (t) => {
   const { call } = streamUnary(() => new Promise(() => {}));
   let sent = 0;
   while (call.demand > 0) {
@@ -115,7 +118,7 @@ t.test('requests are asked for one at a time, within the bound', async (t) => {
   t.equal(sent, MAX_QUEUED_MESSAGES);
 });
 
-t.test('a response stream waits while the call is full', async (t) => {
+await t.test('a response stream waits while the call is full', async (t) => {
   let pulled = 0;
   const { call } = unaryStream(function* () {
     for (;;) yield String(pulled++);
@@ -130,7 +133,7 @@ t.test('a response stream waits while the call is full', async (t) => {
   call.abort('cancelled');
 });
 
-t.test('what a behaviour raises is UNKNOWN with a generic text, and reported', async (t) => {
+await t.test('what a behaviour raises is UNKNOWN with a generic text, and reported', async (t) => {
   const secret = new Error('password is hunter2');
   for (const raise of [
     () => {
@@ -153,26 +156,29 @@ t.test('what a behaviour raises is UNKNOWN with a generic text, and reported', a
   t.equal(reported.length, 1);
 });
 
-t.test('an error that carries a status chooses the status, and is not reported', async (t) => {
-  const trailers = Metadata.from({ 'x-t': '1' });
-  const errors: [unknown, string][] = [
-    [new RpcError(Status.NOT_FOUND, 'nowhere'), 'close 5 nowhere'],
-    [new RpcError(Status.NOT_FOUND, 'nowhere', trailers), 'close 5 nowhere [x-t,1]'],
-    [new CancellationError('mine'), 'close 1 mine'],
-    [{ code: 9, details: 'plain' }, 'close 9 plain'],
-    [Object.assign(new Error('m'), { code: 16, details: '' }), 'close 16'],
-  ];
-  for (const [error, wanted] of errors) {
-    const { call, reported } = unaryUnary(() => {
-      throw error;
-    });
-    call.message('x');
-    t.strictSame(call.log, [wanted, 'settled']);
-    t.strictSame(reported, []);
-  }
-});
+await t.test(
+  'an error that carries a status chooses the status, and is not reported',
+  async (t) => {
+    const trailers = Metadata.from({ 'x-t': '1' });
+    const errors: [unknown, string][] = [
+      [new RpcError(Status.NOT_FOUND, 'nowhere'), 'close 5 nowhere'],
+      [new RpcError(Status.NOT_FOUND, 'nowhere', trailers), 'close 5 nowhere [x-t,1]'],
+      [new CancellationError('mine'), 'close 1 mine'],
+      [{ code: 9, details: 'plain' }, 'close 9 plain'],
+      [Object.assign(new Error('m'), { code: 16, details: '' }), 'close 16'],
+    ];
+    for (const [error, wanted] of errors) {
+      const { call, reported } = unaryUnary(() => {
+        throw error;
+      });
+      call.message('x');
+      t.strictSame(call.log, [wanted, 'settled']);
+      t.strictSame(reported, []);
+    }
+  },
+);
 
-t.test('an error that only looks like one is UNKNOWN', async (t) => {
+await t.test('an error that only looks like one is UNKNOWN', async (t) => {
   const errors = [
     { code: 0, details: 'ok?' },
     { code: 17, details: '' },
@@ -196,7 +202,7 @@ t.test('an error that only looks like one is UNKNOWN', async (t) => {
   }
 });
 
-t.test('no response is INTERNAL, unary or in a stream', async (t) => {
+await t.test('no response is INTERNAL, unary or in a stream', async (t) => {
   for (const nothing of [null, undefined]) {
     const unary = unaryUnary(() => nothing);
     unary.call.message('x');
@@ -212,7 +218,7 @@ t.test('no response is INTERNAL, unary or in a stream', async (t) => {
   }
 });
 
-t.test('a response stream that is none', async (t) => {
+await t.test('a response stream that is none', async (t) => {
   for (const value of [7, null, undefined, {}]) {
     const { call, reported } = unaryStream(() => value);
     call.message('x');
@@ -221,162 +227,185 @@ t.test('a response stream that is none', async (t) => {
   }
 });
 
-t.test('a response serializer that raises: INTERNAL, and the context sees NETWORK_FAILURE', async (t) => {
-  for (const write of [
-    () => {
-      throw new Error('unwritable');
-    },
-    () => 'text' as never,
-  ]) {
-    const log: unknown[] = [];
-    const unary = unaryUnary(
-      (request, context) => {
-        context.addAbortionCallback((abortion) => log.push(abortion));
-        return request;
+await t.test(
+  'a response serializer that raises: INTERNAL, and the context sees NETWORK_FAILURE',
+  async (t) => {
+    for (const write of [
+      () => {
+        throw new Error('unwritable');
+      },
+      () => 'text' as never,
+    ]) {
+      const log: unknown[] = [];
+      const unary = unaryUnary(
+        (request, context) => {
+          context.addAbortionCallback((abortion) => log.push(abortion));
+          return request;
+        },
+        readText,
+        write,
+      );
+      unary.call.message('x');
+      t.strictSame(unary.call.log, ['close 13 the response could not be serialized', 'settled']);
+      t.strictSame(log, [Abortion.NETWORK_FAILURE]);
+      t.equal(unary.reported[0]!.where, '/test.Echo/Say: response serializer');
+    }
+    let closed = false;
+    const stream = unaryStream(
+      function* () {
+        try {
+          yield 'a';
+          yield 'b';
+        } finally {
+          closed = true;
+        }
       },
       readText,
-      write,
+      () => {
+        throw new Error('unwritable');
+      },
     );
-    unary.call.message('x');
-    t.strictSame(unary.call.log, ['close 13 the response could not be serialized', 'settled']);
-    t.strictSame(log, [Abortion.NETWORK_FAILURE]);
-    t.equal(unary.reported[0]!.where, '/test.Echo/Say: response serializer');
-  }
-  let closed = false;
-  const stream = unaryStream(
-    function* () {
-      try {
-        yield 'a';
-        yield 'b';
-      } finally {
-        closed = true;
-      }
-    },
-    readText,
-    () => {
-      throw new Error('unwritable');
-    },
-  );
-  stream.call.message('x');
-  t.strictSame(stream.call.log, ['close 13 the response could not be serialized', 'settled']);
-  t.ok(closed);
-});
+    stream.call.message('x');
+    t.strictSame(stream.call.log, ['close 13 the response could not be serialized', 'settled']);
+    t.ok(closed);
+  },
+);
 
-t.test('a request deserializer that raises: INTERNAL, the behaviour does not run', async (t) => {
-  let ran = false;
-  const { call, reported } = unaryUnary(
-    () => {
-      ran = true;
-    },
-    () => {
-      throw new Error('secret detail');
-    },
-  );
-  call.message('x');
-  t.strictSame(call.log, ['close 13 the request could not be deserialized', 'settled']);
-  t.notOk(ran);
-  t.equal(reported[0]!.where, '/test.Echo/Say: request deserializer');
-});
+await t.test(
+  'a request deserializer that raises: INTERNAL, the behaviour does not run',
+  async (t) => {
+    let ran = false;
+    const { call, reported } = unaryUnary(
+      () => {
+        ran = true;
+      },
+      () => {
+        throw new Error('secret detail');
+      },
+    );
+    call.message('x');
+    t.strictSame(call.log, ['close 13 the request could not be deserialized', 'settled']);
+    t.notOk(ran);
+    t.equal(reported[0]!.where, '/test.Echo/Say: request deserializer');
+  },
+);
 
-t.test('a request deserializer that raises in a stream: the iterator raises too', async (t) => {
-  const log: unknown[] = [];
-  const { call } = streamUnary(
-    async (requests, context) => {
-      context.addAbortionCallback((abortion) => log.push(abortion));
-      const error = (await rejection(requests.next())) as RpcError;
-      log.push(error.code);
-      throw error;
-    },
-    () => {
-      throw new Error('unreadable');
-    },
-  );
-  call.message('x');
-  await turn();
-  t.strictSame(call.log, ['close 13 the request could not be deserialized', 'settled']);
-  t.strictSame(log, [Abortion.NETWORK_FAILURE, Status.INTERNAL]);
-});
+await t.test(
+  'a request deserializer that raises in a stream: the iterator raises too',
+  async (t) => {
+    const log: unknown[] = [];
+    const { call } = streamUnary(
+      async (requests, context) => {
+        context.addAbortionCallback((abortion) => log.push(abortion));
+        const error = (await rejection(requests.next())) as RpcError;
+        log.push(error.code);
+        throw error;
+      },
+      () => {
+        throw new Error('unreadable');
+      },
+    );
+    call.message('x');
+    await turn();
+    t.strictSame(call.log, ['close 13 the request could not be deserialized', 'settled']);
+    t.strictSame(log, [Abortion.NETWORK_FAILURE, Status.INTERNAL]);
+  },
+);
 
-t.test('abortion: the request iterator raises the alpha class, before unread requests', async (t) => {
-  for (const [kind, errorClass] of [
-    ['cancelled', CancellationError],
-    ['expired', ExpirationError],
-    ['network', RpcError],
-  ] as const) {
-    const seen: unknown[] = [];
-    const { call, reported } = streamUnary(async (requests) => {
-      await turn();
-      await turn();
-      for (let i = 0; i < 2; i++) seen.push((await rejection(requests.next())).constructor);
-      throw new Error('ignored: the RPC is inactive');
-    });
-    call.message('unread');
-    call.abort(kind);
-    for (let i = 0; i < 4; i++) await turn();
-    t.strictSame(seen, [errorClass, errorClass]);
-    t.strictSame(call.log, ['settled']);
-    t.strictSame(reported, []);
-  }
-});
-
-t.test('abortion: the response generator is closed, finally runs, then the slot is free', async (t) => {
-  const log: string[] = [];
-  const { call } = unaryStream(async function* () {
-    try {
-      for (;;) {
-        yield 'a';
+await t.test(
+  'abortion: the request iterator raises the alpha class, before unread requests',
+  async (t) => {
+    for (const [kind, errorClass] of [
+      ['cancelled', CancellationError],
+      ['expired', ExpirationError],
+      ['network', RpcError],
+    ] as const) {
+      const seen: unknown[] = [];
+      const { call, reported } = streamUnary(async (requests) => {
         await turn();
-      }
-    } finally {
-      await turn();
-      log.push('finally');
+        await turn();
+        for (let i = 0; i < 2; i++) seen.push((await rejection(requests.next())).constructor);
+        throw new Error('ignored: the RPC is inactive');
+      });
+      call.message('unread');
+      call.abort(kind);
+      for (let i = 0; i < 4; i++) await turn();
+      t.strictSame(seen, [errorClass, errorClass]);
+      t.strictSame(call.log, ['settled']);
+      t.strictSame(reported, []);
     }
-  });
-  call.message('x');
-  await turn();
-  call.abort('cancelled');
-  t.notOk(call.log.includes('settled'));
-  for (let i = 0; i < 4; i++) await turn();
-  t.strictSame(log, ['finally']);
-  t.equal(call.log.at(-1), 'settled');
-});
+  },
+);
 
-t.test('abortion before the behaviour began settles at once', async (t) => {
+await t.test(
+  'abortion: the response generator is closed, finally runs, then the slot is free',
+  async (t) => {
+    const log: string[] = [];
+    const { call } = unaryStream(async function* () {
+      try {
+        for (;;) {
+          yield 'a';
+          await turn();
+        }
+      } finally {
+        await turn();
+        log.push('finally');
+      }
+    });
+    call.message('x');
+    await turn();
+    call.abort('cancelled');
+    t.notOk(call.log.includes('settled'));
+    for (let i = 0; i < 4; i++) await turn();
+    t.strictSame(log, ['finally']);
+    t.equal(call.log.at(-1), 'settled');
+  },
+);
+
+await t.test('abortion before the behaviour began settles at once', async (t) => {
   const { call } = unaryUnary(() => 'never');
   call.abort('cancelled');
   t.strictSame(call.log, ['settled']);
 });
 
-t.test('a unary behaviour runs on after the abortion, and its result is dropped', async (t) => {
-  let finish: (value: string) => void = () => {};
-  const { call, reported } = unaryUnary(() => new Promise<string>((resolve) => (finish = resolve)));
-  call.message('x');
-  call.abort('expired');
-  t.strictSame(call.log, [], 'the slot is taken as long as it runs');
-  finish('late');
-  await turn();
-  t.strictSame(call.log, ['settled']);
-  t.strictSame(reported, []);
-});
+await t.test(
+  'a unary behaviour runs on after the abortion, and its result is dropped',
+  async (t) => {
+    let finish: (value: string) => void = () => {};
+    const { call, reported } = unaryUnary(
+      () => new Promise<string>((resolve) => (finish = resolve)),
+    );
+    call.message('x');
+    call.abort('expired');
+    t.strictSame(call.log, [], 'the slot is taken as long as it runs');
+    finish('late');
+    await turn();
+    t.strictSame(call.log, ['settled']);
+    t.strictSame(reported, []);
+  },
+);
 
-t.test('an iterable promised before the abortion and given after it is not begun', async (t) => {
-  let begun = false;
-  let finish: (value: unknown) => void = () => {};
-  const { call } = unaryStream(() => new Promise((resolve) => (finish = resolve)));
-  call.message('x');
-  call.abort('cancelled');
-  finish({
-    [Symbol.iterator]: () => {
-      begun = true;
-      return [][Symbol.iterator]();
-    },
-  });
-  await turn();
-  t.notOk(begun);
-  t.strictSame(call.log, ['settled']);
-});
+await t.test(
+  'an iterable promised before the abortion and given after it is not begun',
+  async (t) => {
+    let begun = false;
+    let finish: (value: unknown) => void = () => {};
+    const { call } = unaryStream(() => new Promise((resolve) => (finish = resolve)));
+    call.message('x');
+    call.abort('cancelled');
+    finish({
+      [Symbol.iterator]: () => {
+        begun = true;
+        return [][Symbol.iterator]();
+      },
+    });
+    await turn();
+    t.notOk(begun);
+    t.strictSame(call.log, ['settled']);
+  },
+);
 
-t.test('an early answer ends the request iterator quietly', async (t) => {
+await t.test('an early answer ends the request iterator quietly', async (t) => {
   const holder: { requests?: RequestIterator<string> } = {};
   const { call } = streamUnary((requests) => {
     holder.requests = requests;
@@ -386,7 +415,7 @@ t.test('an early answer ends the request iterator quietly', async (t) => {
   t.strictSame(await holder.requests?.next(), { value: undefined, done: true });
 });
 
-t.test('leaving the request loop drops what is queued', async (t) => {
+await t.test('leaving the request loop drops what is queued', async (t) => {
   const { call } = streamUnary(async (requests) => {
     for await (const request of requests) return request;
     return 'none';
@@ -397,7 +426,7 @@ t.test('leaving the request loop drops what is queued', async (t) => {
   t.strictSame(call.log, ['response a', 'settled']);
 });
 
-t.test('an exception of return() is reported', async (t) => {
+await t.test('an exception of return() is reported', async (t) => {
   const { call, reported } = unaryStream(() => ({
     [Symbol.iterator]: () => ({
       next: () => ({ value: 'a', done: false }),
@@ -413,7 +442,7 @@ t.test('an exception of return() is reported', async (t) => {
   t.equal(call.log.at(-1), 'settled');
 });
 
-t.test('a reporter that raises harms nothing', async (t) => {
+await t.test('a reporter that raises harms nothing', async (t) => {
   const behavior = (): string => {
     throw new Error('mine');
   };
@@ -433,14 +462,16 @@ t.test('a reporter that raises harms nothing', async (t) => {
   t.strictSame(call.log, ['close 2 the service raised an exception', 'settled']);
 });
 
-t.test('maps that cannot work are refused', async (t) => {
+await t.test('maps that cannot work are refused', async (t) => {
   const bad: [unknown, RegExp][] = [
     [null, /methods of test\.Echo must be an object/],
     [{ Say: null }, /test\.Echo: methods\.Say is not an RpcMethodServiceDescription/],
     [{ Say: {} }, /is not an RpcMethodServiceDescription/],
   ];
   for (const [methods, message] of bad) {
-    const error = thrown(() => serverMethods('test.Echo', methods as never, { now: () => 0 }, () => {}));
+    const error = thrown(() =>
+      serverMethods('test.Echo', methods as never, { now: () => 0 }, () => {}),
+    );
     t.ok(error instanceof TypeError);
     t.match(error.message, message);
   }

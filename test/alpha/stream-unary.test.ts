@@ -29,7 +29,7 @@ function open() {
   return { channel, stub, reported };
 }
 
-t.test('requests of any iterable, then half-close, then the response', async (t) => {
+await t.test('requests of any iterable, then half-close, then the response', async (t) => {
   const sources: [string, () => RequestIterable<string>][] = [
     ['array', () => ['a', 'b']],
     ['set', () => new Set(['a', 'b'])],
@@ -60,7 +60,7 @@ t.test('requests of any iterable, then half-close, then the response', async (t)
   }
 });
 
-t.test('the call returns before the first request is pulled, in both forms', async (t) => {
+await t.test('the call returns before the first request is pulled, in both forms', async (t) => {
   for (const form of ['direct', 'async'] as const) {
     const { channel, stub } = open();
     let touched = 0;
@@ -79,7 +79,7 @@ t.test('the call returns before the first request is pulled, in both forms', asy
   }
 });
 
-t.test('what is not iterable is a TypeError at once', async (t) => {
+await t.test('what is not iterable is a TypeError at once', async (t) => {
   const { channel, stub } = open();
   for (const requests of [null, undefined, 7, {}, { next: () => 1 }]) {
     for (const form of [stub.Collect, stub.Collect.async]) {
@@ -91,7 +91,7 @@ t.test('what is not iterable is a TypeError at once', async (t) => {
   t.equal(channel.calls.length, 0);
 });
 
-t.test('a zero timeout expires, and the iterable is never touched', async (t) => {
+await t.test('a zero timeout expires, and the iterable is never touched', async (t) => {
   const { channel, stub } = open();
   let touched = false;
   const requests = {
@@ -106,7 +106,7 @@ t.test('a zero timeout expires, and the iterable is never touched', async (t) =>
   t.equal(channel.calls.length, 0);
 });
 
-t.test('back-pressure: no pull while the call is full', async (t) => {
+await t.test('back-pressure: no pull while the call is full', async (t) => {
   const { channel, stub } = open();
   let pulled = 0;
   const answer = rejection(
@@ -130,7 +130,7 @@ t.test('back-pressure: no pull while the call is full', async (t) => {
   await answer;
 });
 
-t.test('an early end stops the pulling at once and closes the iterator', async (t) => {
+await t.test('an early end stops the pulling at once and closes the iterator', async (t) => {
   for (const [end, wanted] of [
     ['response', 'early'],
     ['status', 'error'],
@@ -164,57 +164,63 @@ t.test('an early end stops the pulling at once and closes the iterator', async (
   }
 });
 
-t.test('a request iterable that raises cancels the RPC, and the caller learns the cause', async (t) => {
-  const raised = new Error('out of data');
-  const { channel, stub } = open();
-  const answer = stub.Collect(
-    (function* () {
-      yield 'a';
-      throw raised;
-    })(),
-    600,
-  );
-  const error = (await rejection(answer)) as RpcError;
-  t.equal(error.code, Status.UNKNOWN);
-  t.match(error.details, 'iterating the requests of /test.Echo/Collect failed: out of data');
-  t.equal(error.cause, raised);
-  t.strictSame(channel.call.log, ['start', 'message a', `fail ${Status.UNKNOWN}`]);
-
-  const future = stub.Collect.async(
-    {
-      [Symbol.asyncIterator]: () => {
-        throw raised;
-      },
-    },
-    600,
-  );
-  t.equal((await future.exception())?.cause, raised);
-  t.equal(future.cancelled(), false);
-});
-
-t.test('a request that cannot be serialized fails that RPC, and the iterator is closed', async (t) => {
-  const { channel, stub } = open();
-  let closed = false;
-  const answer = stub.Collect(
-    (function* () {
-      try {
+await t.test(
+  'a request iterable that raises cancels the RPC, and the caller learns the cause',
+  async (t) => {
+    const raised = new Error('out of data');
+    const { channel, stub } = open();
+    const answer = stub.Collect(
+      (function* () {
         yield 'a';
-        yield 7 as unknown as string;
-        yield 'never';
-      } finally {
-        closed = true;
-      }
-    })(),
-    600,
-  );
-  const error = (await rejection(answer)) as RpcError;
-  t.equal(error.code, Status.INTERNAL);
-  t.match(error.details, 'request serializer of /test.Echo/Collect failed: no text: 7');
-  t.ok(closed);
-  t.strictSame(channel.call.log, ['start', 'message a', `fail ${Status.INTERNAL}`]);
-});
+        throw raised;
+      })(),
+      600,
+    );
+    const error = (await rejection(answer)) as RpcError;
+    t.equal(error.code, Status.UNKNOWN);
+    t.match(error.details, 'iterating the requests of /test.Echo/Collect failed: out of data');
+    t.equal(error.cause, raised);
+    t.strictSame(channel.call.log, ['start', 'message a', `fail ${Status.UNKNOWN}`]);
 
-t.test('own cancel stops the pulling', async (t) => {
+    const future = stub.Collect.async(
+      {
+        [Symbol.asyncIterator]: () => {
+          throw raised;
+        },
+      },
+      600,
+    );
+    t.equal((await future.exception())?.cause, raised);
+    t.equal(future.cancelled(), false);
+  },
+);
+
+await t.test(
+  'a request that cannot be serialized fails that RPC, and the iterator is closed',
+  async (t) => {
+    const { channel, stub } = open();
+    let closed = false;
+    const answer = stub.Collect(
+      (function* () {
+        try {
+          yield 'a';
+          yield 7 as unknown as string;
+          yield 'never';
+        } finally {
+          closed = true;
+        }
+      })(),
+      600,
+    );
+    const error = (await rejection(answer)) as RpcError;
+    t.equal(error.code, Status.INTERNAL);
+    t.match(error.details, 'request serializer of /test.Echo/Collect failed: no text: 7');
+    t.ok(closed);
+    t.strictSame(channel.call.log, ['start', 'message a', `fail ${Status.INTERNAL}`]);
+  },
+);
+
+await t.test('own cancel stops the pulling', async (t) => {
   const { channel, stub } = open();
   let closed = false;
   const future = stub.Collect.async(
@@ -239,7 +245,7 @@ t.test('own cancel stops the pulling', async (t) => {
   t.equal(channel.call.log.at(-1), `fail ${Status.CANCELLED}`);
 });
 
-t.test('server cancellation while requests are pending', async (t) => {
+await t.test('server cancellation while requests are pending', async (t) => {
   const { channel, stub } = open();
   const future = stub.Collect.async(
     {
@@ -252,7 +258,7 @@ t.test('server cancellation while requests are pending', async (t) => {
   t.ok((await rejection(future)) instanceof CancellationError);
 });
 
-t.test('an exception of the iterator\'s return() is reported, not raised', async (t) => {
+await t.test("an exception of the iterator's return() is reported, not raised", async (t) => {
   const { channel, stub, reported } = open();
   const answer = stub.Collect(
     {
@@ -269,7 +275,5 @@ t.test('an exception of the iterator\'s return() is reported, not raised', async
   await turn();
   channel.call.respond('fine');
   t.equal(await answer, 'fine');
-  t.strictSame(reported, [
-    '/test.Echo/Collect: return() of the request iterator: unclosable',
-  ]);
+  t.strictSame(reported, ['/test.Echo/Collect: return() of the request iterator: unclosable']);
 });

@@ -34,10 +34,11 @@ const KINDS = [
 ] as const;
 
 const made: AnyDescription[] = [];
+const makers: Readonly<Record<string, unknown>> = { ...utilities };
 
 for (const [kind, cardinality, service] of KINDS) {
-  t.test(`${kind}InvocationDescription`, async (t) => {
-    const make = utilities[`${kind}InvocationDescription`] as (...parts: unknown[]) => unknown;
+  await t.test(`${kind}InvocationDescription`, async (t) => {
+    const make = makers[`${kind}InvocationDescription`] as (...parts: unknown[]) => unknown;
     const description = make(writeText, readText) as AnyDescription;
     made.push(description);
     t.equal(make.length, 2);
@@ -57,8 +58,8 @@ for (const [kind, cardinality, service] of KINDS) {
     }
   });
 
-  t.test(`${kind}ServiceDescription`, async (t) => {
-    const make = utilities[`${kind}ServiceDescription`] as (...parts: unknown[]) => unknown;
+  await t.test(`${kind}ServiceDescription`, async (t) => {
+    const make = makers[`${kind}ServiceDescription`] as (...parts: unknown[]) => unknown;
     const seen: unknown[] = [];
     const behavior = (...args: unknown[]): string => {
       seen.push(...args);
@@ -84,17 +85,20 @@ for (const [kind, cardinality, service] of KINDS) {
   });
 }
 
-t.test('all eight makers return one class that implements both interfaces', async (t) => {
+await t.test('all eight makers return one class that implements both interfaces', async (t) => {
   t.equal(made.length, 8);
   t.equal(new Set(made.map((description) => Object.getPrototypeOf(description))).size, 1);
 });
 
-t.test('callables are called without a receiver, and what they throw comes through', async (t) => {
-  let receiver: unknown = 'not called';
-  const description = utilities.unaryUnaryInvocationDescription(function (this: unknown): never {
-    receiver = this;
-    throw new RangeError('mine');
-  }, readText);
-  t.ok(thrown(() => description.serializeRequest(0)) instanceof RangeError);
-  t.equal(receiver, undefined);
-});
+await t.test(
+  'callables are called without a receiver, and what they throw comes through',
+  async (t) => {
+    const receivers: unknown[] = [];
+    const description = utilities.unaryUnaryInvocationDescription(function (this: unknown): never {
+      receivers.push(this);
+      throw new RangeError('mine');
+    }, readText);
+    t.ok(thrown(() => description.serializeRequest(0)) instanceof RangeError);
+    t.strictSame(receivers, [undefined]);
+  },
+);

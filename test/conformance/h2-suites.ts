@@ -5,11 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { tlsServerCredentials } from '../../lib/credentials.ts';
-import { GrpcServer } from '../../lib/server/server.ts';
 import { type TestIdentity, testCertificates } from '../support/certificates.ts';
-import { EchoService } from '../support/echo-service.ts';
 import { outputFolder } from '../support/project.ts';
+import { type RunningTarget, startGrpcTarget } from './grpc-target.ts';
 import type { OutsideTool } from './outside-tools.ts';
 import { startPlainTarget } from './plain-target.ts';
 
@@ -24,8 +22,8 @@ export interface SuiteResult {
   readonly output: string;
 }
 
-/** Cases that a full run has at least, so that a suite which ended early cannot pass. v2.2.1 has 145 server cases, newer code 147. */
-const SERVER_CASES = 145;
+/** Cases that a full run has at least, so that a suite which ended early cannot pass. v2.2.1 has 146 server cases, newer code 147. */
+const SERVER_CASES = 146;
 const CLIENT_CASES = 57;
 
 /** No run takes that long; what does is stopped and counts as failed. */
@@ -37,15 +35,14 @@ const CLIENT_CASE_SECONDS = '1';
 interface Target {
   readonly name: string;
   readonly tls: boolean;
-  /** Starts the target; resolves with its port and what stops it. */
-  start(): Promise<{ readonly port: number; stop(): Promise<void> }>;
+  start(): Promise<RunningTarget>;
 }
 
 const TARGETS: readonly Target[] = [
   { name: 'h2c plain', tls: false, start: () => startPlain(null) },
   { name: 'tls plain', tls: true, start: async () => startPlain(await serverIdentity()) },
-  { name: 'h2c grpc', tls: false, start: () => startGrpc(null) },
-  { name: 'tls grpc', tls: true, start: async () => startGrpc(await serverIdentity()) },
+  { name: 'h2c grpc', tls: false, start: () => startGrpcTarget(null) },
+  { name: 'tls grpc', tls: true, start: async () => startGrpcTarget(await serverIdentity()) },
 ];
 
 /** Runs h2spec, strict cases included, against the plain target and a gRPC server, each without and with TLS. */
@@ -86,7 +83,11 @@ export async function runH2specd(
         writeFileSync(join(folder, 'server.key'), server.privateKey);
       }
       args.push('-e', `${process.execPath} ${client}${tls ? ' --insecure' : ''}`);
-      const output = await run(tool.path, args);
+      let output = await run(tool.path, args);
+      // h2specd gives up altogether when one start of the client took too long, as it may on a busy machine.
+      for (let again = 0; again < 2 && output.includes('Error: Timeout'); again++) {
+        output = await run(tool.path, args);
+      }
       const name = `h2specd ${tls ? 'tls' : 'h2c'} client`;
       report(verdict(name, output, selection.length > 0 ? 1 : CLIENT_CASES));
     }
@@ -107,27 +108,13 @@ async function serverIdentity(): Promise<TestIdentity> {
   return (await testCertificates()).server;
 }
 
-async function startPlain(
-  identity: TestIdentity | null,
-): Promise<{ port: number; stop(): Promise<void> }> {
+async function startPlain(identity: TestIdentity | null): Promise<RunningTarget> {
   const listener = await startPlainTarget(
     identity === null
       ? null
       : { material: { rootCertificates: null, ...identity }, clientCertificates: 'ignore' },
   );
   return { port: listener.port, stop: () => listener.close() };
-}
-
-async function startGrpc(
-  identity: TestIdentity | null,
-): Promise<{ port: number; stop(): Promise<void> }> {
-  const server = new GrpcServer();
-  server.addMethods(new EchoService().methods);
-  const port = await server.listen(
-    { host: '127.0.0.1', port: 0 },
-    identity === null ? undefined : tlsServerCredentials(identity),
-  );
-  return { port, stop: () => server.closeNow() };
 }
 
 function run(program: string, args: readonly string[]): Promise<string> {

@@ -16,6 +16,8 @@ import { systemClock } from '../../transport/system-clock.ts';
 const CONNECT_TIMEOUT_MS = 1000;
 /** h2specd gives up after 3 s, the start of this process included. */
 const STAY_MS = 1300;
+/** After the end of the connection, for what is still on its way out. */
+const LAST_OCTETS_MS = 200;
 
 function requestOf(url: URL): HeaderList {
   const scheme = url.protocol.slice(0, -1);
@@ -50,6 +52,7 @@ function get(duplex: ByteDuplex, url: URL): void {
       },
       onClosed(reason) {
         console.log(`connection closed, code ${reason.errorCode}: ${reason.message}`);
+        setTimeout(() => process.exit(), LAST_OCTETS_MS);
       },
       onReadEnd: () => false,
     },

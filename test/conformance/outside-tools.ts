@@ -16,7 +16,7 @@ export interface OutsideTool {
 }
 
 /** Programs of one Go module, with the versions of it that will do, best first. */
-interface GoModule {
+export interface GoModule {
   readonly name: string;
   readonly programs: readonly string[];
   readonly versions: readonly GoVersion[];
@@ -30,7 +30,7 @@ interface GoVersion {
 
 /**
  * h2spec's newest code has no release: the module's tags from v2.3.0 on are not valid Go versions. v2.2.1 is the newest that is; it has
- * two server cases less, and no list of what it needs.
+ * one server case less, and no list of what it needs.
  */
 export const H2SPEC: GoModule = {
   name: 'github.com/summerwind/h2spec',
@@ -46,6 +46,13 @@ export const H2SPEC: GoModule = {
       ],
     },
   ],
+};
+
+/** A command line client that learns a server's services from its reflection. */
+export const GRPCURL: GoModule = {
+  name: 'github.com/fullstorydev/grpcurl',
+  programs: ['grpcurl'],
+  versions: [{ version: 'v1.9.4', requires: [] }],
 };
 
 const toolsFolder = join(projectFolder, '.tools');
@@ -72,7 +79,8 @@ export function findOrBuild(
   return refusal;
 }
 
-function findBuilt(module: GoModule): Map<string, OutsideTool> | null {
+/** The programs of `module` if they have been built before. */
+export function findBuilt(module: GoModule): Map<string, OutsideTool> | null {
   const versionFile = join(binFolder, `${module.programs[0]}.version`);
   const version = existsSync(versionFile)
     ? readFileSync(versionFile, 'utf8').trim()

@@ -86,8 +86,11 @@ export function startPlainTarget(tls: ServerTls | null): Promise<Listener> {
     },
     {
       onConnection: serveConnection,
-      onRefused: (message) => console.error(message),
-      onAcceptError: (error) => console.error(error.message),
+      // Suites and tests see a refusal as their own handshake's failure.
+      onRefused() {},
+      onAcceptError(error) {
+        console.error(error.message);
+      },
     },
   );
 }

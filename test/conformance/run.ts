@@ -5,13 +5,19 @@
  *   npm run conformance -- h2spec                one suite
  *   npm run conformance -- h2spec http2/6.9      a part of it, as the suite names its parts
  *   npm run conformance -- h2specd --verbose     with everything the suite prints
+ *   npm run conformance -- hostile S0 C2         our own attacks on victims in processes of their own, all or by the beginning of their ids
+ *   npm run conformance -- grpcurl               grpcurl against our reflection
+ *   npm run conformance -- proxies nginx         calls through nginx, HAProxy and nghttpx, all or those named
  */
 
 import { parseArgs } from 'node:util';
+import { runGrpcurl } from './grpcurl.ts';
 import { runH2spec, runH2specd, type SuiteResult } from './h2-suites.ts';
+import { runHostile } from './hostile.ts';
 import { findOrBuild, H2SPEC } from './outside-tools.ts';
+import { runProxies } from './proxies.ts';
 
-const SUITES = ['h2spec', 'h2specd'] as const;
+const SUITES = ['h2spec', 'h2specd', 'hostile', 'grpcurl', 'proxies'] as const;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -30,9 +36,23 @@ async function main(): Promise<number> {
     if (values.verbose || result.failed + result.skipped > 0) console.log(result.output);
     failed += result.failed;
   };
-  const tools = findOrBuild(H2SPEC, console.log);
+  const tools =
+    wanted === undefined || wanted.startsWith('h2spec') ? findOrBuild(H2SPEC, console.log) : '';
   for (const suite of SUITES) {
     if (wanted !== undefined && wanted !== suite) continue;
+    if (suite === 'hostile') {
+      await runHostile(selection, report);
+      continue;
+    }
+    if (suite === 'grpcurl') {
+      const refusal = await runGrpcurl(report);
+      if (refusal !== '') console.log(`grpcurl: skipped, ${refusal}`);
+      continue;
+    }
+    if (suite === 'proxies') {
+      await runProxies(selection, report);
+      continue;
+    }
     if (typeof tools === 'string') {
       console.log(`${suite}: skipped, ${tools}`);
       continue;

@@ -65,11 +65,11 @@ await t.test('§3.4 S41 a TLS ClientHello is PROTOCOL_ERROR', async (t) => {
   );
 });
 
-await t.test('§3.4 a client that hears HTTP/1.1 reports the missing SETTINGS', async (t) => {
+await t.test('§3.4 a client that hears HTTP/1.1 says so', async (t) => {
   expectEvents(
     t,
     ['HTTP/1.1 400 Bad Request\r\n\r\n'],
-    [connectionError(PROTOCOL_ERROR, 'connection.first-frame-not-settings')],
+    [connectionError(PROTOCOL_ERROR, 'connection.peer-speaks-http1')],
     { role: 'client' },
     true,
   );

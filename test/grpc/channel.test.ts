@@ -105,7 +105,10 @@ await t.test(
     t.equal(channel.state, ConnectivityState.TRANSIENT_FAILURE);
     const { status } = await first.outcome;
     t.equal(status.code, Status.UNAVAILABLE);
-    t.equal(status.message, 'connecting to test:1 failed: for this test');
+    t.equal(
+      status.message,
+      'No connection established. Last error: connecting to test:1 failed: for this test',
+    );
     t.ok(status.cause instanceof Error);
     const second = await startUnary(channel, ECHO, MESSAGE).outcome;
     t.equal(second.status.code, Status.UNAVAILABLE);

@@ -12,11 +12,18 @@ import type {
 } from '../../lib/call/call.ts';
 import { ClientCallImpl } from '../../lib/call/client-call.ts';
 import type { ClientCallHost, PendingCall } from '../../lib/call/client-call-host.ts';
+import { InflateSlots } from '../../lib/call/inflate-slots.ts';
 import { ReadyQueue } from '../../lib/call/ready-queue.ts';
 import { RetryBuffer } from '../../lib/call/retry-buffer.ts';
 import { acceptCall } from '../../lib/call/server-call.ts';
 import type { ServerCallHost, SlotCall } from '../../lib/call/server-call-host.ts';
+import type { ScopeStorage } from '../../lib/call-scope.ts';
 import { Cardinality, type MethodDescriptor, methodDescriptor } from '../../lib/method.ts';
+import {
+  type CompressionSettings,
+  identitySettings,
+  NO_CODECS,
+} from '../../lib/protocol/compression.ts';
 import { RequestReader, RequestTemplates } from '../../lib/protocol/request-headers.ts';
 import { ResponseReader } from '../../lib/protocol/response-headers.ts';
 import { statusName } from '../../lib/status.ts';
@@ -46,6 +53,8 @@ export const BIDI: MethodDescriptor = methodDescriptor('test.S', 'Both', Cardina
 export const OK_HEADERS: HeaderList = [':status', '200', 'content-type', 'application/grpc'];
 export const OK_TRAILERS: HeaderList = ['grpc-status', '0'];
 
+const NO_COMPRESSION: CompressionSettings = identitySettings(NO_CODECS);
+
 /** A channel with one transport, or none for as long as a test wants. */
 export class FakeClientHost implements ClientCallHost {
   readonly clock: FakeClock = new FakeClock();
@@ -59,20 +68,32 @@ export class FakeClientHost implements ClientCallHost {
     'example.test',
     'http',
     'purewire-test/1',
+    'identity',
   );
+  readonly compression: CompressionSettings;
+  readonly inflates: InflateSlots;
+  scopes: ScopeStorage | null = null;
   /** True: `pick` keeps the calls. */
   holds = false;
   readonly held: PendingCall[] = [];
   picks = 0;
   ended = 0;
 
-  constructor(overrides?: Partial<Limits>) {
+  constructor(overrides?: Partial<Limits>, compression: CompressionSettings = NO_COMPRESSION) {
     this.limits = resolveLimits(CLIENT_LIMITS, overrides);
+    this.compression = compression;
+    this.inflates = new InflateSlots(this.limits.maxConcurrentInflates);
     this.retryBuffer = new RetryBuffer(this.limits.channelRetryBufferOctets);
   }
 
-  template(method: MethodDescriptor): HeaderList {
-    return this.templates.of(method);
+  template(method: MethodDescriptor, encoding: string | null = null): HeaderList {
+    return encoding === null
+      ? this.templates.of(method)
+      : this.templates.ofEncoded(method, encoding);
+  }
+
+  describeWait(): string {
+    return 'connecting to test';
   }
 
   pick(call: PendingCall): ClientTransport | null {
@@ -153,9 +174,14 @@ export class FakeServerHost implements ServerCallHost {
   readonly waiting: SlotCall[] = [];
   acquired = 0;
   released = 0;
+  readonly compression: CompressionSettings;
+  readonly inflates: InflateSlots;
+  scopes: ScopeStorage | null = null;
 
-  constructor(overrides?: Partial<Limits>) {
+  constructor(overrides?: Partial<Limits>, compression: CompressionSettings = NO_COMPRESSION) {
     this.limits = resolveLimits(SERVER_LIMITS, overrides);
+    this.compression = compression;
+    this.inflates = new InflateSlots(this.limits.maxConcurrentInflates);
   }
 
   lookup(path: string): ServerMethod | null {

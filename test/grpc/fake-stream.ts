@@ -27,26 +27,32 @@ export class FakeStream implements TransportStream {
   /** What `sendMessage` answers. */
   accepts = true;
   closed = false;
+  isSendClosed = false;
 
   sendHeaders(template: HeaderList, extra: HeaderList | null, endStream: boolean): void {
     if (this.closed) return;
     this.templates.push(template);
+    if (endStream) this.isSendClosed = true;
     this.log.push(`headers${endStream ? ' end' : ''} ${fields(template, extra)}`);
   }
 
   sendMessage(flags: number, payload: Uint8Array, endStream: boolean): boolean {
     if (this.closed) return true;
+    if (endStream) this.isSendClosed = true;
     this.log.push(`message ${flags} [${payload.join(' ')}]${endStream ? ' end' : ''}`);
     return this.accepts;
   }
 
   sendEnd(): void {
-    if (!this.closed) this.log.push('end');
+    if (this.closed) return;
+    this.isSendClosed = true;
+    this.log.push('end');
   }
 
   sendTrailers(template: HeaderList, extra: HeaderList | null): void {
     if (this.closed) return;
     this.templates.push(template);
+    this.isSendClosed = true;
     this.log.push(`trailers ${fields(template, extra)}`);
   }
 
@@ -73,6 +79,7 @@ export class FakeStream implements TransportStream {
   ): void {
     if (this.closed) return;
     this.closed = true;
+    this.isSendClosed = true;
     this.listener?.onClosed(errorCode, initiator, progress, reason);
   }
 
@@ -104,6 +111,8 @@ export class FakeTransport implements ClientTransport {
   readonly templates: HeaderList[] = [];
   /** What `onSendHeaders` returned. */
   readonly extras: (HeaderList | null)[] = [];
+
+  readonly waitingStreams = 0;
 
   get activeStreams(): number {
     return this.streams.filter((stream) => !stream.closed).length;

@@ -73,7 +73,8 @@ await t.test('what is left over runs even when no connection calls again', async
   const entries = Array.from({ length: 300 }, () => new Entry());
   for (const entry of entries) queue.pushSoon(entry);
   const late = new Entry();
-  await timer();
+  // 128 in a microtask, the rest in two timers of the queue; ours may come between them.
+  for (let turns = 0; turns < 10 && queue.length > 0; turns += 1) await timer();
   t.equal(
     entries.every((entry) => entry.runs === 1),
     true,

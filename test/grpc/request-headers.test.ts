@@ -11,7 +11,7 @@ import { BIDI, requestHeaders, UNARY } from './fake-hosts.ts';
 await t.test(
   'Requests: the template holds the fields of the protocol in its order, once per method',
   async (t) => {
-    const templates = new RequestTemplates('example.test:1', 'https', 'me/1');
+    const templates = new RequestTemplates('example.test:1', 'https', 'me/1', 'identity,gzip');
     const template = templates.of(UNARY);
     t.strictSame(
       [...template],
@@ -30,8 +30,13 @@ await t.test(
         'application/grpc',
         'user-agent',
         'me/1',
+        'grpc-accept-encoding',
+        'identity,gzip',
       ],
     );
+    const encoded = templates.ofEncoded(UNARY, 'gzip');
+    t.strictSame([...encoded], [...template, 'grpc-encoding', 'gzip']);
+    t.equal(templates.ofEncoded(UNARY, 'gzip'), encoded, 'identical array');
     t.equal(templates.of(UNARY), template, 'identical array');
     t.not(templates.of(BIDI), template);
     t.equal(new HeaderRules().checkRequest(template), null);
@@ -40,13 +45,18 @@ await t.test(
 
 await t.test('Requests: one scan finds path, authority, timeout and encoding', async (t) => {
   const facts = readRequestHeaders(
-    requestHeaders('/a/B', 'grpc-timeout', '2S', 'grpc-encoding', 'gzip', 'x-bin', 'YQ'),
+    requestHeaders(
+      '/a/B',
+      ...['grpc-timeout', '2S', 'grpc-encoding', 'gzip', 'x-bin', 'YQ'],
+      ...['grpc-accept-encoding', 'identity', 'grpc-accept-encoding', 'br, gzip'],
+    ),
   );
   t.strictSame(facts, {
     path: '/a/B',
     authority: 'example.test',
     timeoutMs: 2000,
     encoding: 'gzip',
+    acceptEncoding: 'identity,br, gzip',
     httpStatus: 0,
     refusal: '',
     badBinaryKey: null,
@@ -54,6 +64,7 @@ await t.test('Requests: one scan finds path, authority, timeout and encoding', a
   const plain = readRequestHeaders(requestHeaders('/a/B'));
   t.equal(plain.timeoutMs, Number.POSITIVE_INFINITY);
   t.equal(plain.encoding, 'identity');
+  t.equal(plain.acceptEncoding, '');
 });
 
 await t.test('§8.3.1 host stands in for :authority', async (t) => {

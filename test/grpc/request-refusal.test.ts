@@ -125,7 +125,7 @@ await t.test(
     for (const encoding of ['xyz', '__proto__', 'constructor', 'gzip', '']) {
       t.equal(
         answer(t, requestHeaders(BIDI.path, 'grpc-encoding', encoding)),
-        `${HEAD}, grpc-status=12, grpc-message=grpc-encoding of the request is not supported, grpc-accept-encoding=identity`,
+        `${HEAD}, grpc-status=12, grpc-message=grpc-encoding of the request is not supported; supported are identity, grpc-accept-encoding=identity`,
       );
     }
     const host = new FakeServerHost();

@@ -428,7 +428,7 @@ await t.test('a large request message in pieces asks for its window', async (t) 
   const stream = host.accept(requestHeaders(UNARY.path));
   stream.receive([0, 0, 0, 1, 0, 1, 2]);
   host.run();
-  t.strictSame(stream.expected, [254]);
+  t.strictSame(stream.expected, [255]);
   stream.receive(new Uint8Array(254), true);
   host.run();
   t.equal(listener.log.length, 2);

@@ -2,11 +2,12 @@
 
 import { connect as netConnect, type Socket } from 'node:net';
 import { Channel } from '../../lib/channel/channel.ts';
+import { ConnectivityState } from '../../lib/channel/connectivity.ts';
 import { tlsChannelCredentials, tlsServerCredentials } from '../../lib/credentials.ts';
 import { Cardinality, methodDescriptor } from '../../lib/method.ts';
 import { GrpcServer, type GrpcServerOptions } from '../../lib/server/server.ts';
 import { Status } from '../../lib/status.ts';
-import { createMemoryChannel } from '../../lib/testing/index.ts';
+import { createMemoryChannel } from '../../lib/testing/memory-channel.ts';
 import { testCertificates } from '../support/certificates.ts';
 import { startStream, startUnary, withTimeout } from '../support/client-calls.ts';
 import { ECHO, ECHO_STREAM, EchoService, HOLD } from '../support/echo-service.ts';
@@ -111,7 +112,10 @@ await t.test(
     });
     const { status } = await startUnary(channel, ECHO, MESSAGE, withTimeout(10_000)).outcome;
     t.equal(status.code, Status.UNAVAILABLE);
-    t.match(status.message, /^connecting to localhost:\d+ failed: .*certificate/i);
+    t.match(
+      status.message,
+      /^No connection established. Last error: connecting to localhost:\d+ failed: .*certificate/i,
+    );
     await channel.close();
   },
 );
@@ -246,7 +250,8 @@ await t.test('shutdown lets calls in flight end, and refuses what comes after', 
     down = true;
   });
   t.ok(server.isShutDown);
-  await settle(20);
+  // Until the GOAWAY is here, the connection takes calls.
+  while (channel.state !== ConnectivityState.IDLE) await settle();
   t.notOk(down);
   const late = await startUnary(channel, ECHO, MESSAGE, withTimeout(10_000)).outcome;
   t.equal(late.status.code, Status.UNAVAILABLE);

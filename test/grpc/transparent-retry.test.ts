@@ -108,7 +108,10 @@ await t.test('A6 what the server may have processed is not repeated', async (t) 
   host.run();
   t.equal(host.transport.streams.length, 1);
   t.strictSame(listener.log, ['status UNAVAILABLE']);
-  t.equal(listener.status?.message, 'connection reset');
+  t.equal(
+    listener.status?.message,
+    'Connection dropped: connection reset (peer memory:1, stream 1, sent)',
+  );
 });
 
 await t.test(

@@ -24,6 +24,7 @@ const MUST_HAVE = [
   'dist/lib/index.d.ts',
   'dist/lib/alpha/index.js',
   'dist/lib/protobuf/index.js',
+  'dist/lib/services/index.js',
   'dist/lib/testing/index.js',
   'dist/framing/frame-reader.js',
   'dist/transport/connection.js',

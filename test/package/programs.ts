@@ -15,6 +15,7 @@ service Counter {
 const SERVE = `
 import { server } from 'purewire';
 import { loadService } from 'purewire/protobuf';
+import { reflectionServices } from 'purewire/services';
 
 const counter = loadService({ file: new URL('./shop.proto', import.meta.url) }, 'shop.Counter');
 const methods = counter.serviceDescriptions({
@@ -23,7 +24,7 @@ const methods = counter.serviceDescriptions({
     for (let n = 1; n <= order.count; n++) yield { text: n + ' ' + order.item };
   },
 });
-const running = await server(counter.name, methods, 0).start();
+const running = await server({ [counter.name]: methods, ...reflectionServices([counter]) }, 0).start();
 console.log(running.port());
 process.stdin.resume();
 process.stdin.on('end', () => running.stop(5));
@@ -45,6 +46,11 @@ async function main() {
   const blocking = blockingStub(counter.name, methods, '127.0.0.1', port).open();
   const second = blocking.Buy({ item: 'plums', count: 4 }, 10);
   await blocking.close();
+
+  const { describe, listServices } = await import('purewire/services');
+  const [listed] = (await listServices('127.0.0.1', port)).slice(-1);
+  if (listed !== 'shop.Counter') throw new Error('listServices gave ' + listed);
+  (await describe('127.0.0.1', port, listed)).lookupType('shop.Receipt');
 
   const { stub: alphaStub } = await import('purewire/alpha');
   if (alphaStub !== stub) throw new Error('purewire/alpha is another copy than purewire');
@@ -74,6 +80,7 @@ const CONSUMER_TS = `
 import { Abortion, RpcError, type RpcContext, server, stub, unaryUnaryInvocationDescription } from 'purewire';
 import { Cardinality } from 'purewire/alpha';
 import { loadService, type UnaryStream, type UnaryUnary } from 'purewire/protobuf';
+import { HealthService, healthCheck, reflectionServices, ServingStatus } from 'purewire/services';
 import * as testing from 'purewire/testing';
 
 interface Order { item: string; count: number }
@@ -103,6 +110,11 @@ export async function run(port: number): Promise<string[]> {
   await remote.close();
   return texts;
 }
+
+const health = new HealthService();
+export const operated = server({ ...health.services(), ...reflectionServices([counter, health.definition]) }, 0);
+export const isServing = async (port: number): Promise<boolean> =>
+  (await healthCheck('127.0.0.1', port, counter.name)) === ServingStatus.SERVING;
 
 export const running = server(
   counter.name,

@@ -23,6 +23,8 @@ class FakeTimer implements Timer {
 /** A `Clock` whose time moves only through `advance`. */
 export class FakeClock implements Clock {
   #nowMs: number;
+  /** Reading of the wall clock less that of `now`. */
+  #wallLeadMs = 1_700_000_000_000;
   readonly #timers: Set<FakeTimer> = new Set();
 
   /** `startMs` is the first reading; away from 0 by default, so that code which takes 0 for "never" is found out. */
@@ -53,6 +55,10 @@ export class FakeClock implements Clock {
     return this.#nowMs;
   }
 
+  wallNow(): number {
+    return this.#nowMs + this.#wallLeadMs;
+  }
+
   setTimer(delayMs: number, fire: () => void, keepsProcessAlive: boolean): Timer {
     if (Number.isNaN(delayMs)) throw new RangeError('a timer delay must be a number');
     const timer = new FakeTimer(this, this.#nowMs + Math.max(0, delayMs), fire, keepsProcessAlive);
@@ -80,6 +86,21 @@ export class FakeClock implements Clock {
       next.fire();
     }
     this.#nowMs = endMs;
+  }
+
+  /** The machine sleeps for `ms`: only the wall clock goes on. */
+  sleep(ms: number): void {
+    this.#wallLeadMs += ms;
+  }
+
+  /** The process stands still for `ms`: time goes on, and what fell due fires afterwards, at once. */
+  standStill(ms: number): void {
+    this.#nowMs += ms;
+    const late = [...this.#timers].filter((timer) => timer.dueMs <= this.#nowMs);
+    for (const timer of late.sort((a, b) => a.dueMs - b.dueMs)) {
+      if (!this.#timers.delete(timer)) continue;
+      timer.fire();
+    }
   }
 
   /** For FakeTimer. */

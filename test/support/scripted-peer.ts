@@ -302,7 +302,11 @@ export class ScriptedClient extends Scripted {
 
   constructor(
     limits: Partial<Limits> = {},
-    options: { readonly greet?: boolean; readonly firstStreamId?: number } = {},
+    options: {
+      readonly greet?: boolean;
+      readonly firstStreamId?: number;
+      readonly keepaliveWithoutCalls?: boolean;
+    } = {},
   ) {
     super();
     this.connection = new ClientConnection(
@@ -312,6 +316,7 @@ export class ScriptedClient extends Scripted {
         limits: { ...CLIENT_LIMITS, ...limits },
         defer: this.defer,
         nextTurn: this.nextTurn,
+        keepaliveWithoutCalls: options.keepaliveWithoutCalls ?? false,
         ...(options.firstStreamId === undefined ? {} : { firstStreamId: options.firstStreamId }),
       },
       {

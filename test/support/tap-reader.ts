@@ -12,6 +12,8 @@ export interface Failure {
   readonly message: string;
   /** The diagnostic block below the test point, without its indentation; empty when there was none. */
   readonly details: readonly string[];
+  /** What the test commented, such as its seed; that of the tests around it first. */
+  readonly comments: readonly string[];
 }
 
 /** One test that did not run, and why. */
@@ -37,6 +39,7 @@ interface Block {
   readonly name: string;
   readonly parent: Block | null;
   readonly path: readonly string[];
+  readonly comments: string[];
   assertions: number;
   skips: number;
   failedAssertions: number;
@@ -113,7 +116,9 @@ export function readTap(output: string): TapReport {
       point = settle(point, report);
       if (open.parent === null) report.complete = true;
       else closing = open;
-    } else if (!/^\s*$|^TAP version|^\s*# /.test(text)) {
+    } else if (text.startsWith('# ')) {
+      open.comments.push(text.slice(2));
+    } else if (!/^\s*$|^TAP version/.test(text)) {
       report.noise.push(line);
     }
   }
@@ -130,6 +135,7 @@ function newBlock(name: string, parent: Block | null): Block {
     name,
     parent,
     path: parent === null ? [] : [...parent.path, name],
+    comments: [],
     assertions: 0,
     skips: 0,
     failedAssertions: 0,
@@ -194,16 +200,24 @@ function settle(point: TestPoint | null, report: TapReport): null {
   if (!ok) {
     block.failedAssertions++;
     block.failuresWithin++;
-    report.failures.push({ path: block.path, message, details });
+    report.failures.push(failureIn(block, message, details));
   }
   return null;
+}
+
+function failureIn(block: Block, message: string, details: readonly string[]): Failure {
+  const comments: string[] = [];
+  for (let around: Block | null = block; around !== null; around = around.parent) {
+    comments.unshift(...around.comments);
+  }
+  return { path: block.path, message, details, comments };
 }
 
 /** A failure of a whole test that no assertion reported. */
 function fail(report: TapReport, block: Block, message: string, details: readonly string[]): void {
   report.failed++;
   block.failuresWithin++;
-  report.failures.push({ path: block.path, message, details });
+  report.failures.push(failureIn(block, message, details));
 }
 
 function closeBlock(block: Block, report: TapReport): void {

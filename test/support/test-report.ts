@@ -45,7 +45,8 @@ function describeFailure(failure: Failure): string[] {
   const title = [...failure.path, failure.message].join(' > ');
   const hasStack = failure.details.some((line) => line.startsWith('stack:'));
   const details = withoutKeys(failure.details, hasStack ? BESIDES_STACK : REDUNDANT);
-  return [`  ✗ ${title}`, ...details.map((line) => `      ${line}`)];
+  const comments = failure.comments.map((comment) => `# ${comment}`);
+  return [`  ✗ ${title}`, ...[...comments, ...details].map((line) => `      ${line}`)];
 }
 
 /** What tap adds to every failure and nobody needs twice: the lines around the call site, and the site in parts when there is a stack. */

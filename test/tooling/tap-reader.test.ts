@@ -38,6 +38,7 @@ await t.test('a failure carries its path and its details', async (t) => {
   const report = readTap(
     tap(
       '# Subtest: §6.1 a \\# b',
+      '    # seed 42',
       '    ok 1 - fine',
       '    not ok 2 - should be equal',
       '      ---',
@@ -60,6 +61,7 @@ await t.test('a failure carries its path and its details', async (t) => {
       path: ['§6.1 a # b'],
       message: 'should be equal',
       details: ['diff: |', '  -1', '  +2'],
+      comments: ['seed 42'],
     },
   ]);
 });

@@ -26,7 +26,7 @@ await t.test(
     );
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 200 }), (history) => {
-        const window = new ReceiveWindow(262_144);
+        const window = new ReceiveWindow(262_144, 0);
         let peerCredit = 262_144;
         for (const { kind, octets } of history) {
           if (kind === 'receive') {
@@ -34,7 +34,7 @@ await t.test(
             if (window.receive(octets) !== legal) return false;
             if (legal) peerCredit -= octets;
           } else if (kind === 'release')
-            peerCredit += window.release(Math.min(octets, window.held));
+            peerCredit += window.release(Math.min(octets, window.held), 0);
           else if (kind === 'expect') {
             peerCredit += window.expect(octets);
             if (peerCredit < octets) return false;
@@ -46,7 +46,7 @@ await t.test(
           if (window.pending < 0 || window.surplus < 0 || window.held < 0) return false;
         }
         // Everything used: the peer is back at the target, less what is not worth an update yet.
-        peerCredit += window.release(window.held);
+        peerCredit += window.release(window.held, 0);
         return (
           window.pending * 2 < window.target &&
           window.credit + window.pending === window.target + window.surplus

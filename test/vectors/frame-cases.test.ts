@@ -12,8 +12,8 @@ import { chunkings } from '../support/chunkings.ts';
 import type { RecordedEvent } from '../support/event-recorder.ts';
 import { fromHex, headers, octets, toHex } from '../support/frame-factory.ts';
 import { readAll, startReading } from '../support/frame-reading.ts';
-import { vectorsFolder } from '../support/project-root.ts';
 import { t } from '../support/tap.ts';
+import { vectorsFolder } from '../support/vectors-folder.ts';
 
 /** One file of the collection. */
 interface FrameCase {

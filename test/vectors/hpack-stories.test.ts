@@ -9,9 +9,8 @@ import type { HeaderList } from '../../framing/frame-handler.ts';
 import { HpackDecoder, type HpackDecoderLimits } from '../../framing/hpack/hpack-decoder.ts';
 import { HpackEncoder } from '../../framing/hpack/hpack-encoder.ts';
 import { randomFrom, testSeed } from '../support/chunkings.ts';
-import { vectorsFolder } from '../support/project-root.ts';
-
 import { t } from '../support/tap.ts';
+import { vectorsFolder } from '../support/vectors-folder.ts';
 
 interface StoryCase {
   readonly wire?: string;

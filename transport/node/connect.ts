@@ -1,6 +1,12 @@
 /** Dials TCP, TLS over TCP, and Unix sockets. */
 
-import { isIP, connect as netConnect, type Socket, type TcpNetConnectOpts } from 'node:net';
+import {
+  isIP,
+  connect as netConnect,
+  type OnReadOpts,
+  type Socket,
+  type TcpNetConnectOpts,
+} from 'node:net';
 import {
   type ConnectionOptions,
   checkServerIdentity,
@@ -10,8 +16,15 @@ import {
 } from 'node:tls';
 import type { Clock, Timer } from '../clock.ts';
 import type { ConnectAttempt, ConnectListener, Connector } from '../connector.ts';
+import { SharedRead } from './shared-read.ts';
 import { guardSocket, SocketDuplex } from './socket-duplex.ts';
-import { ALPN_HTTP2, errorCode, errorText, isProhibitedCipher } from './tls-context.ts';
+import {
+  ALPN_HTTP2,
+  errorCode,
+  errorText,
+  forbidRenegotiation,
+  isProhibitedCipher,
+} from './tls-context.ts';
 
 /** Where to connect: a TCP host (name or IP address without brackets) and port, or the path of a Unix socket. */
 export type SocketAddress =
@@ -58,12 +71,22 @@ export function addressText(address: SocketAddress): string {
     : `${address.host}:${address.port}`;
 }
 
+type ConnectPhase = 'name lookup' | 'connection' | 'TLS handshake';
+
+const PHASE_HINTS: Readonly<Record<ConnectPhase, string>> = {
+  'name lookup': 'check the name service and the network',
+  connection: 'check the address, firewalls, the network, and that the server is not overloaded',
+  'TLS handshake': 'check that the server speaks TLS there and is not overloaded',
+};
+
 class SocketConnectAttempt implements ConnectAttempt {
+  readonly #read: SharedRead | null = SharedRead.create();
   readonly #target: SocketAddress;
-  readonly #tls: ClientTls | null;
   readonly #listener: ConnectListener;
   readonly #timer: Timer | null;
   #socket: Socket | null;
+  /** What is being waited for. */
+  #phase: ConnectPhase;
   #done: boolean;
 
   constructor(
@@ -74,9 +97,9 @@ class SocketConnectAttempt implements ConnectAttempt {
     listener: ConnectListener,
   ) {
     this.#target = target;
-    this.#tls = tls;
     this.#listener = listener;
     this.#socket = null;
+    this.#phase = 'path' in target || isIP(target.host) !== 0 ? 'connection' : 'name lookup';
     this.#done = false;
     try {
       this.#socket = tls === null ? this.#openPlain() : this.#openTls(tls);
@@ -94,7 +117,7 @@ class SocketConnectAttempt implements ConnectAttempt {
   }
 
   #openPlain(): Socket {
-    const socket = netConnect(connectOptions(this.#target, true));
+    const socket = netConnect({ ...connectOptions(this.#target, true), ...this.#onRead() });
     this.#guard(socket);
     socket.once('connect', () => this.#succeed(socket));
     return socket;
@@ -104,6 +127,7 @@ class SocketConnectAttempt implements ConnectAttempt {
     const options: ConnectionOptions = {
       // As on the listening side: a TLS connection that its peer has ended is over.
       ...connectOptions(this.#target, false),
+      ...this.#onRead(),
       secureContext: tls.context,
       ALPNProtocols: [ALPN_HTTP2],
       // SNI carries names only (RFC 6066 §3).
@@ -123,10 +147,20 @@ class SocketConnectAttempt implements ConnectAttempt {
     return socket;
   }
 
+  #onRead(): { onread?: OnReadOpts } {
+    return this.#read === null ? {} : { onread: this.#read.options };
+  }
+
   #guard(socket: Socket): void {
     guardSocket(socket);
     // The channel keeps the process alive while a call waits.
     socket.unref();
+    socket.once('lookup', () => {
+      this.#phase = 'connection';
+    });
+    socket.once('connect', () => {
+      this.#phase = 'TLS handshake';
+    });
     socket.once('error', (error: Error) => this.#fail(error));
     socket.once('close', () =>
       this.#fail(new Error('the connection was closed while it was made')),
@@ -146,6 +180,7 @@ class SocketConnectAttempt implements ConnectAttempt {
         ),
       );
     } else {
+      forbidRenegotiation(socket);
       this.#succeed(socket);
     }
   }
@@ -155,17 +190,16 @@ class SocketConnectAttempt implements ConnectAttempt {
     const path = 'path' in this.#target ? this.#target.path : '';
     socket.ref();
     try {
-      this.#listener.onConnected(new SocketDuplex(socket, path));
+      this.#listener.onConnected(new SocketDuplex(socket, path, this.#read));
     } catch {
       socket.destroy();
     }
   }
 
   #onTimeout(timeoutMs: number): void {
-    const what = this.#tls === null ? 'no connection' : 'no TLS connection';
     this.#fail(
       new Error(
-        `${what} within ${timeoutMs} ms: check the address, the network, and that the server is not overloaded`,
+        `not done within ${timeoutMs} ms, in the phase "${this.#phase}": ${PHASE_HINTS[this.#phase]}`,
       ),
     );
   }

@@ -15,6 +15,7 @@ import {
   ALPN_HTTP2,
   errorCode,
   errorText,
+  forbidRenegotiation,
   isProhibitedCipher,
   secureContext,
   type TlsMaterial,
@@ -227,6 +228,9 @@ class SocketListener implements Listener {
 
   #onSecure(socket: TLSSocket): void {
     guardSocket(socket);
+    // RFC 9113 §9.2.1: no renegotiation under HTTP/2. The runtime only tells of an attempt; the connection must end. Not every one has it.
+    (socket as Partial<TLSSocket>).disableRenegotiation?.();
+    socket.on('error', () => socket.destroy());
     this.#endHandshake(handshakeKey(socket));
     // RFC 9113 §3.2 and §9.2.2.
     if (socket.alpnProtocol !== ALPN_HTTP2 || isProhibitedCipher(socket)) {
@@ -239,6 +243,7 @@ class SocketListener implements Listener {
       socket.destroy();
       return;
     }
+    forbidRenegotiation(socket);
     this.#hand(socket);
   }
 
@@ -260,8 +265,8 @@ class SocketListener implements Listener {
   /** L28: counts the connection until it closes, or destroys it when its address has too many. */
   #refuseOverCap(socket: Socket): boolean {
     const max = this.#options.maxConnectionsPerAddress;
-    const address = socket.remoteAddress;
-    if (max === Number.POSITIVE_INFINITY || address === undefined) return false;
+    const address = addressKey(socket.remoteAddress);
+    if (max === Number.POSITIVE_INFINITY || address === null) return false;
     const counts = this.#connectionsPerAddress;
     const open = counts.get(address) ?? 0;
     if (open >= max) {
@@ -284,6 +289,23 @@ class SocketListener implements Listener {
 /** Where a socket comes from, for people. */
 function remoteText(socket: Socket): string {
   return socket.remoteAddress === undefined ? 'a local or closed socket' : peerAddress(socket, '');
+}
+
+/** What L28 counts by: an IPv4 address, or the first half of an IPv6 address, which is what one client is given. */
+function addressKey(remoteAddress: string | undefined): string | null {
+  if (remoteAddress === undefined) return null;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(remoteAddress);
+  if (mapped !== null) return mapped[1] ?? null;
+  if (!remoteAddress.includes(':')) return remoteAddress;
+  const [head = '', tail] = remoteAddress.split('::');
+  const first = head === '' ? [] : head.split(':');
+  const last = tail === undefined || tail === '' ? [] : tail.split(':');
+  const groups = [
+    ...first,
+    ...Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0'),
+    ...last,
+  ];
+  return `${groups.slice(0, 4).join(':')}::/64`;
 }
 
 function handshakeKey(socket: Socket): string | null {

@@ -7,6 +7,7 @@
 import { isIPv6, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ByteDuplex, ByteDuplexListener, PeerInfo } from '../byte-duplex.ts';
+import type { SharedRead } from './shared-read.ts';
 
 /** The address of a socket's other end in the form of gRPC peers; `unix:` plus `unixPath` for a socket without IP addresses. */
 export function peerAddress(socket: Socket, unixPath: string): string {
@@ -78,20 +79,28 @@ function ignoreError(): void {}
 export class SocketDuplex implements ByteDuplex {
   readonly peer: PeerInfo;
   readonly #socket: Socket;
+  readonly #read: SharedRead | null;
   #listener: ByteDuplexListener | null;
   #error: Error | undefined;
   #ended: boolean;
   /** `write` returned false and `onWritable` has not been called since. */
   #blocked: boolean;
+  /** Octets of the write that the system has begun, when nothing waits behind it; else 0. */
+  #writeUnderWay: number;
   #closed: boolean;
 
-  /** `unixPath`: the path of the other end when it is a Unix socket, where known. */
-  constructor(socket: Socket, unixPath = '') {
+  /**
+   * `unixPath`: the path of the other end when it is a Unix socket, where known. `read`: the shared read that `socket` was made with, or
+   * null when it has none.
+   */
+  constructor(socket: Socket, unixPath = '', read: SharedRead | null = null) {
     this.#socket = socket;
+    this.#read = read;
     this.#listener = null;
     this.#error = undefined;
     this.#ended = false;
     this.#blocked = false;
+    this.#writeUnderWay = 0;
     this.#closed = false;
     socket.on('error', (error: Error) => {
       this.#error ??= error;
@@ -102,8 +111,15 @@ export class SocketDuplex implements ByteDuplex {
   }
 
   get pendingOctets(): number {
-    // Node takes a synchronously completed write off this count before `write` returns.
-    return this.#closed ? 0 : this.#socket.writableLength;
+    if (this.#closed) return 0;
+    // Node takes a synchronously completed write off this count before `write` returns, but one under way counts in full to its end.
+    const octets = this.#socket.writableLength;
+    const begun = this.#writeUnderWay;
+    if (octets === 0 || begun === 0) return octets;
+    // What the system has taken of it is known to the handle alone; a slow reader must not look like a stalled one.
+    const left = (this.#socket as { _handle?: { writeQueueSize?: unknown } | null })._handle
+      ?.writeQueueSize;
+    return typeof left === 'number' && left > 0 && left < begun ? octets - (begun - left) : octets;
   }
 
   start(listener: ByteDuplexListener): void {
@@ -114,13 +130,18 @@ export class SocketDuplex implements ByteDuplex {
       queueMicrotask(() => this.#onClose());
       return;
     }
-    socket.on('data', (chunk: Uint8Array) => {
+    const onOctets = (chunk: Uint8Array): void => {
       try {
         listener.onOctets(chunk);
       } catch (error) {
         this.#onListenerError(error);
       }
-    });
+    };
+    if (this.#read === null) socket.on('data', onOctets);
+    else {
+      this.#read.setSink(onOctets);
+      socket.resume();
+    }
     socket.on('end', () => {
       try {
         listener.onEnd();
@@ -145,6 +166,7 @@ export class SocketDuplex implements ByteDuplex {
     if (this.#ended || socket.destroyed || !socket.writable) return false;
     const first = chunks[0];
     if (first === undefined) return !this.#blocked;
+    const idle = socket.writableLength === 0;
     if (chunks.length === 1) {
       socket.write(first);
     } else {
@@ -153,6 +175,8 @@ export class SocketDuplex implements ByteDuplex {
       for (const chunk of chunks) socket.write(chunk);
       socket.uncork();
     }
+    // Octets behind a write under way form the next one, whose size is not known then: from there on whole writes count.
+    this.#writeUnderWay = idle ? socket.writableLength : 0;
     this.#blocked = socket.writableNeedDrain && socket.writableLength > 0;
     return !this.#blocked;
   }

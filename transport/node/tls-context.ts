@@ -1,5 +1,6 @@
 /** TLS material as Node's secure contexts, and the few TLS rules of HTTP/2 (RFC 9113 §9.2). */
 
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 
 /** PEM texts for one end of a connection; null where there are none. */
@@ -18,6 +19,7 @@ export const ALPN_HTTP2 = 'h2';
 /** Builds the context. Throws TypeError when the material cannot be read, or key and certificate do not belong together. */
 export function secureContext(material: TlsMaterial): SecureContext {
   try {
+    assertKeyOfCertificate(material);
     return createSecureContext({
       // RFC 9113 §9.2: TLS 1.2 or higher.
       minVersion: 'TLSv1.2',
@@ -27,6 +29,15 @@ export function secureContext(material: TlsMaterial): SecureContext {
     });
   } catch (error) {
     throw new TypeError(describeMaterialError(errorText(error)), { cause: error });
+  }
+}
+
+/** OpenSSL looks at this when the context is made; Deno not before the first handshake, which then fails without a reason. */
+function assertKeyOfCertificate({ privateKey, certificateChain }: TlsMaterial): void {
+  if (privateKey === null || certificateChain === null) return;
+  const certificate = new X509Certificate(certificateChain);
+  if (!certificate.checkPrivateKey(createPrivateKey(privateKey))) {
+    throw new Error('key values mismatch');
   }
 }
 
@@ -48,6 +59,12 @@ export function isProhibitedCipher(socket: TLSSocket): boolean {
   if (socket.getProtocol?.() !== 'TLSv1.2') return false;
   const name = socket.getCipher?.()?.name ?? '';
   return !/^(TLS_)?(ECDHE|DHE)[-_]/.test(name) || !/GCM|CHACHA20|CCM/.test(name);
+}
+
+/** Refuses TLS renegotiation, which HTTP/2 forbids (RFC 9113 §9.2.1); an attempt ends the connection. TLS 1.3 has none. */
+export function forbidRenegotiation(socket: TLSSocket): void {
+  // Not every runtime has it.
+  (socket as Partial<TLSSocket>).disableRenegotiation?.();
 }
 
 /** The code of a Node error (`ECONNREFUSED`, `ERR_TLS_…`), or an empty string. */

@@ -27,6 +27,7 @@ export class FakeServerCall implements ServerCall {
   readonly authority: string = 'example.test';
   deadlineMs: number = Number.POSITIVE_INFINITY;
   cancelled = false;
+  readonly abortReason = '';
   readonly log: string[] = [];
   accepts = true;
   demand = 0;
@@ -43,6 +44,11 @@ export class FakeServerCall implements ServerCall {
 
   sendMetadata(metadata: HeaderList | null): void {
     this.log.push(`metadata ${(metadata ?? []).join(',')}`);
+  }
+
+  setCompression(encoding: string): boolean {
+    this.log.push(`compression ${encoding}`);
+    return true;
   }
 
   sendMessage(message: Uint8Array): boolean {

@@ -1,0 +1,211 @@
+/**
+ * The request side of a client call: messages on their way to a stream, compressed if the call says so, and kept as long as they can still be
+ * sent again on another one (gRFC A6, transparent retry).
+ */
+
+import { MessageFlag } from '../../framing/message/message-framer.ts';
+import type { Limits } from '../../transport/limits.ts';
+import type { TransportStream } from '../../transport/stream-listener.ts';
+import { type CompressionSettings, unknownEncoding } from '../protocol/compression.ts';
+import { type CompressorSink, MessageCompressor } from './message-compressor.ts';
+import type { RetryBuffer } from './retry-buffer.ts';
+
+/** What the request side needs of the channel. */
+export interface RequestHost {
+  readonly limits: Limits;
+  /** The budget of all calls for messages kept (L25). */
+  readonly retryBuffer: RetryBuffer;
+  readonly compression: CompressionSettings;
+}
+
+/** The messages of one call; the usual one message needs no array. */
+export class RequestMessages implements CompressorSink {
+  /** True once nothing is kept any more: the call cannot be sent again. */
+  committed: boolean;
+  /** The caller has given its last message. */
+  ended: boolean;
+  readonly #host: RequestHost;
+  /** Null when requests are not compressed. */
+  readonly #compressor: MessageCompressor | null;
+  readonly #onReady: { onRequestReady(): void };
+  #stream: TransportStream | null;
+  /** Octets of the messages kept. */
+  #octets: number;
+  #first: Uint8Array | null;
+  #more: Uint8Array[] | null;
+  #reserved: number;
+  /** `send` returned false. */
+  #senderWaits: boolean;
+
+  /** `compression`: of the call's options. `onReady` is told when more may be sent after `send` returned false. */
+  constructor(
+    host: RequestHost,
+    compression: string | null | undefined,
+    onReady: { onRequestReady(): void },
+  ) {
+    this.committed = false;
+    this.ended = false;
+    this.#host = host;
+    this.#onReady = onReady;
+    this.#stream = null;
+    this.#octets = 0;
+    this.#first = null;
+    this.#more = null;
+    this.#reserved = 0;
+    this.#senderWaits = false;
+    const { compression: settings } = host;
+    const isDefault = compression === undefined || compression === null;
+    const codec = isDefault ? settings.codec : settings.codecs.get(compression);
+    this.#compressor =
+      codec === null ? null : new MessageCompressor(codec, settings.minOctets, this);
+  }
+
+  /** Why nothing can be sent: this side has no codec for `compression`, which the call's options ask for. Null when it can. */
+  faultOf(compression: string | null | undefined): string | null {
+    const { codecs } = this.#host.compression;
+    return compression === undefined || compression === null || codecs.has(compression)
+      ? null
+      : unknownEncoding(compression, codecs);
+  }
+
+  /** `grpc-encoding` of the request; null for none. */
+  get encoding(): string | null {
+    return this.#compressor === null ? null : this.#compressor.codec.name;
+  }
+
+  /** Whether the server has not been sent the end of the request. */
+  get isUnfinished(): boolean {
+    return !this.ended || this.#compressor?.isBusy === true;
+  }
+
+  /** Sends a message, or keeps it until there is a stream. False: wait for `onRequestReady`. `end`: it is the last one. */
+  send(message: Uint8Array, compress: boolean, end: boolean): boolean {
+    this.ended = end;
+    const compressor = this.#compressor;
+    if (compressor === null) return this.sendEncoded(MessageFlag.IDENTITY, message, end);
+    const accepted = compressor.send(message, compress, end);
+    const { streamWriteQuotaOctets } = this.#host.limits;
+    if (accepted && !compressor.sinkFull && compressor.octets <= streamWriteQuotaOctets) {
+      return true;
+    }
+    this.#senderWaits = true;
+    return false;
+  }
+
+  /** No message will follow. */
+  end(): void {
+    this.ended = true;
+    if (this.#compressor?.end() === true) return;
+    if (this.#stream !== null) this.#stream.sendEnd();
+  }
+
+  /** Sends everything kept on `stream`, and what follows too. */
+  attach(stream: TransportStream): void {
+    this.#stream = stream;
+    const first = this.#first;
+    const more = this.#more;
+    const end = !this.isUnfinished;
+    let accepted = true;
+    if (first === null) {
+      if (end) stream.sendEnd();
+    } else {
+      accepted = stream.sendMessage(this.#flagsOf(first), first, end && more === null);
+    }
+    if (more !== null) {
+      for (let i = 0; i < more.length; i++) {
+        const message = more[i] as Uint8Array;
+        const isLast = end && i === more.length - 1;
+        accepted = stream.sendMessage(this.#flagsOf(message), message, isLast);
+      }
+    }
+    this.#commitIfTooLarge();
+    if (!accepted) this.#senderWaits = true;
+    else if (this.#senderWaits) this.onStreamWritable();
+  }
+
+  /** The stream is closed. */
+  detach(): void {
+    this.#stream = null;
+  }
+
+  /** The stream takes more. */
+  onStreamWritable(): void {
+    if (this.#compressor !== null) this.#compressor.sinkFull = false;
+    this.#readyIfDrained();
+  }
+
+  /** Lets go of everything kept: a response has begun, or too much would have to be kept. */
+  commit(): void {
+    if (this.committed) return;
+    this.committed = true;
+    this.#host.retryBuffer.release(this.#reserved);
+    this.#reserved = 0;
+    this.#octets = 0;
+    this.#first = null;
+    this.#more = null;
+    if (this.#compressor !== null) this.#compressor.sent.clear();
+  }
+
+  /** The call has ended: nothing is sent any more. */
+  close(): void {
+    this.commit();
+    if (this.#compressor !== null) this.#compressor.cancel();
+    this.#stream = null;
+    this.#senderWaits = false;
+  }
+
+  // ---- CompressorSink; also the way of messages that are not compressed -----------------------------------------------------------
+
+  sendEncoded(flags: number, octets: Uint8Array, end: boolean): boolean {
+    if (!this.committed) this.#keep(flags, octets);
+    const stream = this.#stream;
+    let accepted: boolean;
+    if (stream === null) {
+      accepted = this.#octets <= this.#host.limits.streamWriteQuotaOctets;
+    } else {
+      accepted = stream.sendMessage(flags, octets, end);
+      this.#commitIfTooLarge();
+    }
+    if (!accepted) {
+      this.#senderWaits = true;
+      if (this.#compressor !== null) this.#compressor.sinkFull = true;
+    }
+    return accepted;
+  }
+
+  onCompressorIdle(): void {
+    this.#readyIfDrained();
+  }
+
+  #readyIfDrained(): void {
+    const compressor = this.#compressor;
+    if (!this.#senderWaits) return;
+    if (compressor !== null) {
+      const { streamWriteQuotaOctets } = this.#host.limits;
+      if (compressor.sinkFull || compressor.octets * 2 >= streamWriteQuotaOctets) return;
+    }
+    this.#senderWaits = false;
+    this.#onReady.onRequestReady();
+  }
+
+  #keep(flags: number, message: Uint8Array): void {
+    if (flags !== MessageFlag.IDENTITY) this.#compressor?.sent.add(message);
+    if (this.#first === null) this.#first = message;
+    else if (this.#more === null) this.#more = [message];
+    else this.#more.push(message);
+    this.#octets += message.length;
+    if (this.#host.retryBuffer.reserve(message.length)) this.#reserved += message.length;
+  }
+
+  /** Once everything kept has been handed to a stream: commits when it is more than L25 allows. */
+  #commitIfTooLarge(): void {
+    if (this.#octets > this.#host.limits.retryBufferOctets || this.#reserved < this.#octets) {
+      this.commit();
+    }
+  }
+
+  #flagsOf(message: Uint8Array): number {
+    const isCompressed = this.#compressor !== null && this.#compressor.sent.has(message);
+    return isCompressed ? MessageFlag.COMPRESSED : MessageFlag.IDENTITY;
+  }
+}

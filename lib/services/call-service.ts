@@ -1,0 +1,30 @@
+/** How the client functions of this folder call: one stub for as long as they need it. */
+
+import { type StubOptions, stub } from '../alpha/implementations.ts';
+import type { InvocationMethods, Stub } from '../alpha/interfaces.ts';
+
+/** Where to call, and how; all have defaults. */
+export interface ServiceCallOptions extends StubOptions {
+  /** Seconds that the whole takes at most; 10 by default, without limit for what watches. */
+  readonly timeout?: number | undefined;
+}
+
+/** Seconds that a call takes at most, unless told otherwise. */
+export const DEFAULT_TIMEOUT_SECONDS = 10;
+
+/** Runs `use` with an open stub of the service and closes it afterwards. Rejects as `use` does; throws as `stub` does. */
+export async function withStub<Methods extends InvocationMethods, Result>(
+  serviceName: string,
+  methods: Methods,
+  host: string,
+  port: number | undefined,
+  options: ServiceCallOptions,
+  use: (open: Stub<Methods>) => Promise<Result>,
+): Promise<Result> {
+  const open = stub(serviceName, methods, host, port, options).open();
+  try {
+    return await use(open);
+  } finally {
+    await open.close();
+  }
+}

@@ -1,0 +1,59 @@
+/** A stub of grpc.framework.alpha whose service lives beside it: the whole protocol stack, but no socket, port or certificate. */
+
+import type { Limits } from '../../transport/limits.ts';
+import type { MetadataTransformer } from '../alpha/bound-method.ts';
+import type { InvocationMethods, ServiceMethods, Stub } from '../alpha/interfaces.ts';
+import { serverMethods } from '../alpha/service-handler.ts';
+import { makeStub } from '../alpha/stub.ts';
+import { threadClock } from '../alpha/thread-clock.ts';
+import { type ErrorReporter, reportToConsole } from '../error-reporter.ts';
+import { GrpcServer } from '../server/server.ts';
+import { createMemoryChannel } from './memory-channel.ts';
+
+/** Options of `memoryStub`; all have defaults. */
+export interface MemoryStubOptions {
+  /** As in the options of `stub`. */
+  readonly metadataTransformer?: MetadataTransformer | undefined;
+  /** Limits of the client's side and of the server's, laid over the defaults. */
+  readonly limits?: Partial<Limits> | undefined;
+  readonly serverLimits?: Partial<Limits> | undefined;
+  /** Receives what behaviours raise without carrying a status. By default one line is written to stderr. */
+  readonly onError?: ErrorReporter | undefined;
+}
+
+/**
+ * A stub of the service `serviceName`, whose RPCs `methods` are served by `serviceMethods` in this thread. It opens and closes as any stub;
+ * each stay in its context has a server of its own, which ends with it. Throws as `stub` and `server` do for methods that are none.
+ */
+export function memoryStub<Methods extends InvocationMethods>(
+  serviceName: string,
+  methods: Methods,
+  serviceMethods: ServiceMethods,
+  options: MemoryStubOptions = {},
+): Stub<Methods> {
+  const report = options.onError ?? reportToConsole;
+  const served = serverMethods(serviceName, serviceMethods, threadClock, report);
+  return makeStub(serviceName, methods, {
+    metadataTransformer: options.metadataTransformer ?? null,
+    report,
+    openChannel: () => {
+      const server = new GrpcServer({
+        reportError: report,
+        ...(options.serverLimits === undefined ? {} : { limits: options.serverLimits }),
+      });
+      server.addMethods(served);
+      const channel = createMemoryChannel(server, {
+        reportError: report,
+        ...(options.limits === undefined ? {} : { limits: options.limits }),
+      });
+      return {
+        clock: channel.clock,
+        createCall: (method, callOptions) => channel.createCall(method, callOptions),
+        close: async () => {
+          await channel.close();
+          await server.shutdown(0);
+        },
+      };
+    },
+  });
+}

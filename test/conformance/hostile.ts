@@ -1,0 +1,25 @@
+/** `npm run conformance -- hostile [ids…]`: every attack of test/hostile, one line each with memory and time. */
+
+import { describeAttack, runAttacks } from '../hostile/suite.ts';
+import type { SuiteResult } from './h2-suites.ts';
+
+/** Runs the attacks whose id begins with one of `selection`, or all, and reports the sum. */
+export async function runHostile(
+  selection: readonly string[],
+  report: (result: SuiteResult) => void,
+): Promise<void> {
+  const failed: string[] = [];
+  let [held, broken] = [0, 0];
+  await runAttacks(
+    ({ id }) => selection.length === 0 || selection.some((wanted) => id.startsWith(wanted)),
+    (result) => {
+      console.log(describeAttack(result));
+      if (result.failures.length === 0) held += 1;
+      else {
+        broken += 1;
+        failed.push(`${result.id} ${result.title}:`, ...result.failures.map((text) => `  ${text}`));
+      }
+    },
+  );
+  report({ name: 'hostile', passed: held, failed: broken, skipped: 0, output: failed.join('\n') });
+}

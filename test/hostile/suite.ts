@@ -1,0 +1,90 @@
+/** All attacks in the order of the security reference, and one way to run them. */
+
+import { testCertificates } from '../support/certificates.ts';
+import { type Attack, type AttackResult, AttackRunner } from './attack.ts';
+import { clientAttacks } from './client.ts';
+import { type ClientAttack, runClientAttack } from './client-attack.ts';
+import { frameAttacks } from './frames.ts';
+import { grpcAttacks } from './grpc.ts';
+import { hpackAttacks } from './hpack.ts';
+import { streamLifecycleAttacks } from './stream-lifecycle.ts';
+import { processAttacks, tlsAttacks } from './tls-process.ts';
+import { type ClientReport, Victim } from './victim.ts';
+
+/** Growth of a victim client at the peak; its calls are many more than one attack's. */
+const CLIENT_PEAK_OCTETS = 64 * 2 ** 20;
+const CLIENT_KEPT_OCTETS = 4 * 2 ** 20;
+
+/** Runs the attacks that `selected` picks, server side first, and reports each as it ends. */
+export async function runAttacks(
+  selected: (attack: Pick<Attack, 'id' | 'title' | 'quick'>) => boolean,
+  report: (result: AttackResult) => void | Promise<void>,
+): Promise<void> {
+  const { server } = await testCertificates();
+  const runner = new AttackRunner();
+  try {
+    const attacks = [
+      ...streamLifecycleAttacks,
+      ...frameAttacks,
+      ...hpackAttacks,
+      ...grpcAttacks,
+      ...processAttacks,
+      ...tlsAttacks(server),
+    ];
+    for (const attack of attacks.filter(selected)) await report(await runner.run(attack));
+  } finally {
+    await runner.stop();
+  }
+  const chosen = clientAttacks.filter(selected);
+  if (chosen.length === 0) return;
+  const victim = await Victim.startClient({});
+  try {
+    for (const attack of chosen) await report(await measured(victim, attack));
+  } finally {
+    await victim.stop();
+  }
+}
+
+async function measured(victim: Victim<ClientReport>, attack: ClientAttack): Promise<AttackResult> {
+  await victim.tell({ type: 'reset' });
+  const before = await victim.report(true);
+  const startMs = performance.now();
+  const failures = await runClientAttack(victim, attack);
+  const timeMs = performance.now() - startMs;
+  const { peakOctets, stallMs, cpuMs } = await victim.report();
+  const after = await victim.report(true);
+  const peak = peakOctets - before.octets;
+  if (peak > (attack.peakOctets ?? CLIENT_PEAK_OCTETS)) {
+    failures.push(`memory grew by ${peak} octets`);
+  }
+  const kept = after.octets - before.octets;
+  if (kept > CLIENT_KEPT_OCTETS) failures.push(`${kept} octets stay in memory`);
+  return {
+    id: attack.id,
+    title: attack.title,
+    failures,
+    peakOctets: peak,
+    keptOctets: kept,
+    stallMs,
+    cpuMs,
+    timeMs,
+    bystanderCalls: 0,
+    bystanderP99Ms: 0,
+  };
+}
+
+const MIB = 2 ** 20;
+
+/** One line about one attack. */
+export function describeAttack(result: AttackResult): string {
+  const { id, title, failures, peakOctets, keptOctets, timeMs, cpuMs, stallMs } = result;
+  const { bystanderCalls, bystanderP99Ms } = result;
+  const memory = `+${(Math.max(0, peakOctets) / MIB).toFixed(1)} MiB, ${(keptOctets / MIB).toFixed(1)} stay`;
+  const times = `${timeMs.toFixed(0)} ms, CPU ${cpuMs.toFixed(0)}, stall ${stallMs.toFixed(0)}`;
+  const others =
+    bystanderCalls === 0
+      ? ''
+      : `; bystander ${bystanderCalls} calls, p99 ${bystanderP99Ms.toFixed(0)} ms`;
+  const verdict = failures.length === 0 ? 'held' : 'BROKEN';
+  return `${verdict} ${id.padEnd(5)} ${title}: ${memory}; ${times}${others}`;
+}

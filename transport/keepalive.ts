@@ -1,0 +1,164 @@
+/**
+ * Whether the peer is still there (gRFC A8, L22): PING after a time without a read, and the end of the connection when nothing comes back.
+ * A client also asks before it trusts a connection again that has been silent for long, or through a sleep of the machine: calls on a path
+ * that died meanwhile fail in `keepaliveTimeoutMs` then, not at their deadline.
+ *
+ *   QUIET_TIME ──keepaliveTimeMs without a read──▶ PING_SENT ──a read──▶ QUIET_TIME
+ *       ▲ │ a client without calls                     └──keepaliveTimeoutMs──▶ the connection is lost
+ *       │ ▼
+ *    DORMANT ──a call──▶ (PING_SENT when the time is over already)
+ */
+
+import type { Clock, Timer } from './clock.ts';
+import type { Limits } from './limits.ts';
+import { STANDSTILL_MS, setPatientTimer } from './patient-timer.ts';
+
+/** A connection that wants to know. */
+export interface KeptConnection {
+  /** Streams that are open. */
+  readonly openStreams: number;
+  /** Clock reading of the latest read. */
+  readonly lastReadMs: number;
+  /** The pipe takes no octets, our PING among them: the write stall timer is the judge then (L20). */
+  readonly pipeBlocked: boolean;
+  /** Sends the PING whose ACK comes back to `onAck`. */
+  sendKeepalivePing(): void;
+  /** Nothing came back in time. */
+  onDead(): void;
+  /** Runs what a timer does, and the flush after it. */
+  runTimer(action: () => void): void;
+}
+
+/** How often a client with open streams looks for a standstill: of this process, or of its machine. */
+const STANDSTILL_CHECK_MS = 5000;
+
+/** A read this recent needs no look at the wall clock. */
+const FRESH_MS = 1000;
+
+/** The keepalive of one connection. */
+export class Keepalive {
+  readonly #clock: Clock;
+  readonly #limits: Limits;
+  readonly #connection: KeptConnection;
+  readonly #isClient: boolean;
+  /** gRFC A8: pings go out without open streams too. */
+  readonly #withoutCalls: boolean;
+  #timer: Timer | null = null;
+  #ack: Timer | null = null;
+  #check: Timer | null = null;
+  #dormant = false;
+  /** By how much the wall clock was ahead of the monotonic one when last looked at. */
+  #wallLeadMs: number;
+  #stopped = false;
+
+  constructor(
+    clock: Clock,
+    limits: Limits,
+    connection: KeptConnection,
+    isClient: boolean,
+    withoutCalls: boolean,
+  ) {
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#connection = connection;
+    this.#isClient = isClient;
+    this.#withoutCalls = withoutCalls || !isClient;
+    this.#wallLeadMs = clock.wallNow() - clock.now();
+  }
+
+  /** The connection has begun. */
+  start(): void {
+    this.#arm(this.#limits.keepaliveTimeMs);
+  }
+
+  /** The connection has ended. */
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#ack?.cancel();
+    this.#check?.cancel();
+    this.#timer = null;
+    this.#ack = null;
+    this.#check = null;
+  }
+
+  /** A PING ACK with our payload came. False when no PING of ours is unanswered. */
+  onAck(): boolean {
+    if (this.#ack === null) return false;
+    this.#endPing();
+    return true;
+  }
+
+  /** A client has just written the HEADERS of a new stream. */
+  onStreamOpened(): void {
+    this.#check ??= this.#watchForStandstill();
+    const quietMs = this.#clock.now() - this.#connection.lastReadMs;
+    if (quietMs < FRESH_MS && !this.#dormant) return;
+    const leftMs = this.#limits.keepaliveTimeMs - quietMs;
+    // Behind the HEADERS, to which the server has to answer: no server counts such a PING against us (gRFC A8).
+    if (this.#hasSlept() || quietMs >= this.#limits.verifyAfterQuietMs || leftMs <= 0) this.#ping();
+    else if (this.#dormant) this.#arm(leftMs);
+    this.#dormant = false;
+  }
+
+  #arm(delayMs: number): void {
+    if (!Number.isFinite(delayMs) || this.#stopped) return;
+    this.#timer = this.#after(delayMs, this.#onQuiet);
+  }
+
+  readonly #onQuiet = (): void => {
+    this.#timer = null;
+    const { keepaliveTimeMs } = this.#limits;
+    const quietMs = this.#clock.now() - this.#connection.lastReadMs;
+    if (quietMs < keepaliveTimeMs) this.#arm(keepaliveTimeMs - quietMs);
+    else if (this.#withoutCalls || this.#connection.openStreams > 0) this.#ping();
+    // gRFC A8: a client without calls does not ping, unless it is told to; servers hold it for abuse.
+    else this.#dormant = true;
+  };
+
+  #ping(): void {
+    if (this.#ack !== null || this.#stopped) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+    const sentMs = this.#clock.now();
+    this.#connection.sendKeepalivePing();
+    this.#ack = setPatientTimer(this.#clock, this.#limits.keepaliveTimeoutMs, () =>
+      this.#connection.runTimer(() => {
+        // The answer may wait behind other octets on a slow path: whatever arrives proves life as well.
+        const { lastReadMs, pipeBlocked } = this.#connection;
+        if (lastReadMs > sentMs || pipeBlocked) this.#endPing();
+        else this.#connection.onDead();
+      }),
+    );
+  }
+
+  #endPing(): void {
+    this.#ack?.cancel();
+    this.#ack = null;
+    this.#arm(this.#limits.keepaliveTimeMs);
+  }
+
+  /** While calls are open: did the process or its machine stand still? Peers and boxes on the way may have given us up meanwhile. */
+  #watchForStandstill(): Timer {
+    const dueMs = this.#clock.now() + STANDSTILL_CHECK_MS;
+    return this.#after(STANDSTILL_CHECK_MS, () => {
+      this.#check = null;
+      if (this.#connection.openStreams === 0) return;
+      const stoodStill = this.#clock.now() - dueMs >= STANDSTILL_CHECK_MS;
+      if (this.#hasSlept() || stoodStill) this.#ping();
+      if (!this.#stopped) this.#check = this.#watchForStandstill();
+    });
+  }
+
+  /** True once after the wall clock has run ahead of the monotonic one: most systems stop the latter while they sleep. */
+  #hasSlept(): boolean {
+    const leadMs = this.#clock.wallNow() - this.#clock.now();
+    const sleptMs = leadMs - this.#wallLeadMs;
+    this.#wallLeadMs = leadMs;
+    return this.#isClient && sleptMs >= STANDSTILL_MS;
+  }
+
+  #after(delayMs: number, action: () => void): Timer {
+    return this.#clock.setTimer(delayMs, () => this.#connection.runTimer(action), false);
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * A timeout that is fair to the peer after this process has stood still: stopped by a signal, swapped out, asleep with its machine, or
+ * blocked by a long computation. Timers then fire before the octets that arrived meanwhile have been read; a timeout that is much too late
+ * waits a moment more, once, so that they are.
+ */
+
+import type { Clock, Timer } from './clock.ts';
+
+/** A timer that fires this much too late, in milliseconds, says that the process stood still. */
+export const STANDSTILL_MS = 1000;
+
+/** What a timeout waits more after a standstill, in milliseconds: some turns of the event loop. */
+const GRACE_MS = 250;
+
+class PatientTimer implements Timer {
+  readonly #clock: Clock;
+  readonly #dueMs: number;
+  readonly #fire: () => void;
+  #timer: Timer;
+
+  constructor(clock: Clock, delayMs: number, fire: () => void) {
+    this.#clock = clock;
+    this.#dueMs = clock.now() + delayMs;
+    this.#fire = fire;
+    this.#timer = clock.setTimer(delayMs, () => this.#onTimer(), false);
+  }
+
+  cancel(): void {
+    this.#timer.cancel();
+  }
+
+  #onTimer(): void {
+    if (this.#clock.now() - this.#dueMs < STANDSTILL_MS) this.#fire();
+    else this.#timer = this.#clock.setTimer(GRACE_MS, this.#fire, false);
+  }
+}
+
+/** As `Clock.setTimer`, but after a standstill of the process `fire` comes 250 ms later, not before the peer's octets were read. */
+export function setPatientTimer(clock: Clock, delayMs: number, fire: () => void): Timer {
+  return new PatientTimer(clock, delayMs, fire);
+}
