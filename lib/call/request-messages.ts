@@ -205,7 +205,7 @@ export class RequestMessages implements CompressorSink {
   }
 
   #flagsOf(message: Uint8Array): number {
-    const isCompressed = this.#compressor !== null && this.#compressor.sent.has(message);
+    const isCompressed = this.#compressor?.sent.has(message) === true;
     return isCompressed ? MessageFlag.COMPRESSED : MessageFlag.IDENTITY;
   }
 }
