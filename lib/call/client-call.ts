@@ -45,6 +45,7 @@ import {
   wholeMs,
 } from './call-progress.ts';
 import type { ClientCallHost, PendingCall } from './client-call-host.ts';
+import { deliverCall } from './deliver-call.ts';
 import { ForeignResponse } from './foreign-response.ts';
 import { LATER, READABLE } from './message-inflater.ts';
 import { MessageQueue } from './message-queue.ts';
@@ -111,8 +112,6 @@ export class ClientCallImpl
     this.#request = new RequestMessages(host, options.compression, this);
     this.#received = new MessageQueue(host.limits.maxReceiveMessageOctets);
   }
-
-  // ---- ClientCall: the API's side -------------------------------------------------------------------------------------------------
 
   start(listener: ClientCallListener): void {
     if (this.#listener !== null) throw new Error('a call can be started only once');
@@ -449,20 +448,15 @@ export class ClientCallImpl
     else this.#host.readyQueue.pushSoon(this);
   }
 
-  // ---- ReadyEntry: where the listener is called -----------------------------------------------------------------------------------
-
+  /** Where the listener is called. */
   runReady(): void {
     const { scopes } = this.#host;
-    if (scopes === null || scopes.current() === this.#scope) this.#deliver();
-    else scopes.run(this.#scope, DELIVER, this);
+    if (scopes === null || scopes.current() === this.#scope) this.deliver();
+    else scopes.run(this.#scope, deliverCall, this);
   }
 
-  /** @internal for `DELIVER` */
-  static deliver(call: ClientCallImpl): void {
-    call.#deliver();
-  }
-
-  #deliver(): void {
+  /** @internal Runs user code; for `deliverCall`. */
+  deliver(): void {
     if (this.#retryDue) {
       this.#retryDue = false;
       if (this.#status === null) this.#attempt();
@@ -603,6 +597,3 @@ export class ClientCallImpl
     this.#host.callEnded(this);
   }
 }
-
-/** Runs the listener of a call in the scope that the call was made in. */
-const DELIVER = (call: ClientCallImpl): void => ClientCallImpl.deliver(call);

@@ -31,6 +31,7 @@ import {
 import { Status } from '../status.ts';
 import type { CallAbortion, ServerCall, ServerCallListener, ServerMethod } from './call.ts';
 import { abortionText, overLimitMessage } from './call-fault.ts';
+import { deliverCall } from './deliver-call.ts';
 import { LATER, READABLE } from './message-inflater.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { ReadyEntry } from './ready-queue.ts';
@@ -390,17 +391,12 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
       }
     }
     const scopes = this.#scope === null ? null : this.#host.scopes;
-    if (scopes === null) this.#deliver();
-    else scopes.run(this.#scope, DELIVER, this);
+    if (scopes === null) this.deliver();
+    else scopes.run(this.#scope, deliverCall, this);
   }
 
-  /** @internal for `DELIVER` */
-  static deliver(call: ServerCallImpl): void {
-    call.#deliver();
-  }
-
-  /** Runs user code. */
-  #deliver(): void {
+  /** @internal Runs user code; for `deliverCall`. */
+  deliver(): void {
     if (this.#startDue) {
       this.#startDue = false;
       this.#startHandler();
@@ -599,6 +595,3 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     else if (received.wanted > 0) this.#stream.expect(received.wanted + 1);
   }
 }
-
-/** Runs the handler of a call in the scope of that call. */
-const DELIVER = (call: ServerCallImpl): void => ServerCallImpl.deliver(call);
