@@ -1,0 +1,146 @@
+/** Our own client for the interoperability cases: stubs of the services. */
+
+import {
+  type CancellableIterator,
+  CancelledError,
+  type Future,
+  type InvocationMethods,
+  RpcError,
+  type RpcOptions,
+  type Stub,
+  type StubOptions,
+  stub,
+} from '../../../lib/index.ts';
+import { cameCompressed, witnessing } from '../service/compression-witness.ts';
+import { openRcaService, testService, unimplementedService } from '../service/definition.ts';
+import type {
+  InteropCall,
+  InteropCallOptions,
+  InteropClient,
+  MethodName,
+} from './interop-client.ts';
+import { ResponseQueue } from './response-queue.ts';
+
+const SERVICES = [testService, unimplementedService, openRcaService];
+const NO_TIMEOUT = Number.POSITIVE_INFINITY;
+/** For the header of 63 KB in one of the cases. */
+const MAX_HEADER_LIST_OCTETS = 131_072;
+
+/** Opens stubs on `host:port`, each of which connects when it is first called. */
+export function openPurewire(host: string, port: number, options: StubOptions = {}): InteropClient {
+  const stubs = new Map(
+    SERVICES.map(({ name, invocationDescriptions }) => {
+      const methods = invocationDescriptions() as unknown as InvocationMethods;
+      for (const description of Object.values(methods)) {
+        const decode = description.deserializeResponse.bind(description);
+        Object.assign(description, {
+          deserializeResponse: witnessing(decode as (octets: Uint8Array) => object),
+        });
+      }
+      const limits = {
+        maxHeaderListOctets: MAX_HEADER_LIST_OCTETS,
+        maxHeaderBlockOctets: MAX_HEADER_LIST_OCTETS,
+        ...options.limits,
+      };
+      const made = stub(name, methods, host, port, { compressionMinOctets: 0, ...options, limits });
+      return [name, made.open()] as const;
+    }),
+  );
+  return {
+    knowsCompression: true,
+    start: (method, request, callOptions = {}) => startCall(stubs, method, request, callOptions),
+    wasCompressed: cameCompressed,
+    async close() {
+      await Promise.all([...stubs.values()].map((each) => each.close()));
+    },
+  };
+}
+
+/** The requests of a streaming call, and which of them are to be compressed. */
+class Requests implements AsyncIterable<object> {
+  readonly compressed = new WeakSet<object>();
+  readonly #waiting: (object | null)[] = [];
+  #wake: () => void = () => {};
+
+  push(request: object | null): void {
+    this.#waiting.push(request);
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<object, void> {
+    for (;;) {
+      const request = this.#waiting.shift();
+      if (request === null) return;
+      if (request !== undefined) yield request;
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+  }
+}
+
+type AnyRpc = ((request: object, timeout: RpcOptions) => CancellableIterator<unknown>) & {
+  async?: (request: object, timeout: RpcOptions) => Future<unknown>;
+};
+
+function startCall<Response>(
+  stubs: ReadonlyMap<string, Stub<InvocationMethods>>,
+  method: MethodName,
+  request: object | null,
+  options: InteropCallOptions,
+): InteropCall<Response> {
+  const [service, name] = method.split('/') as [string, string];
+  const rpc = stubs.get(service)!.rpc(name) as unknown as AnyRpc;
+  const responses = new ResponseQueue<Response>();
+  const requests = new Requests();
+  let trailing: InteropCallOptions['metadata'] = [];
+  const rpcOptions: RpcOptions = {
+    timeout: options.timeoutMs === undefined ? NO_TIMEOUT : options.timeoutMs / 1000,
+    metadata: options.metadata,
+    ...(options.compressed === undefined ? {} : { compression: 'gzip' }),
+    compressRequest: (sent: object) =>
+      request === null ? requests.compressed.has(sent) : options.compressed === true,
+    onInitialMetadata: (metadata) => responses.setHeaders([...metadata]),
+    onTrailingMetadata: (metadata) => {
+      trailing = [...metadata];
+    },
+  };
+  const sent = request ?? requests;
+  const running = rpc.async === undefined ? rpc(sent, rpcOptions) : rpc.async(sent, rpcOptions);
+  const taken = 'result' in running ? takeOne(running, responses) : takeAll(running, responses);
+  void taken.then(
+    () => responses.end(0, '', trailing ?? []),
+    (error: unknown) => {
+      if (error instanceof RpcError) responses.end(error.code, error.details, trailing ?? []);
+      else if (error instanceof CancelledError) responses.end(1, error.message, []);
+      else responses.end(-1, String(error), []);
+    },
+  );
+  return {
+    send(message, compressed = false) {
+      if (compressed) requests.compressed.add(message);
+      requests.push(message);
+    },
+    halfClose: () => requests.push(null),
+    cancel: () => void running.cancel(),
+    next: () => responses.next(),
+    headers: () => responses.headers(),
+    ending: responses.ending,
+  };
+}
+
+async function takeOne<Response>(
+  future: Future<unknown>,
+  responses: ResponseQueue<Response>,
+): Promise<void> {
+  responses.push((await future.result()) as Response);
+}
+
+async function takeAll<Response>(
+  iterator: CancellableIterator<unknown>,
+  responses: ResponseQueue<Response>,
+): Promise<void> {
+  for await (const response of iterator) responses.push(response as Response);
+}
