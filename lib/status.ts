@@ -47,7 +47,7 @@ const STATUS_OF_HTTP2: readonly Status[] = [
 ];
 
 /**
- * Status for a call whose stream the peer reset without complete trailers (gRPC PROTOCOL-HTTP2, table of error codes; security.md 5.3).
+ * Status for a call whose stream the peer reset without complete trailers (gRPC PROTOCOL-HTTP2, table of error codes).
  * Unknown codes count as INTERNAL_ERROR.
  */
 export function statusOfHttp2Error(errorCode: number): Status {

@@ -210,7 +210,7 @@ const COMMON_LIMITS: Limits = {
   rememberedStreamMs: 2000,
 };
 
-/** Defaults of a server connection (security.md 2.3). */
+/** Defaults of a server connection. */
 export const SERVER_LIMITS: Limits = { ...COMMON_LIMITS, keepaliveTimeMs: 7_200_000 };
 
 /** Defaults of a client connection: keepalive is off, as in every gRPC client. */

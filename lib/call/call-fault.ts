@@ -23,7 +23,7 @@ export function messageOf(error: unknown): string {
 }
 
 /**
- * The status of a client call whose stream closed without one (security.md 5.3, 5.5). `foreign` is the status of a response that is not
+ * The status of a client call whose stream closed without one (gRPC PROTOCOL-HTTP2, Errors). `foreign` is the status of a response that is not
  * gRPC, if its headers have arrived. Where the words of grpc-js say what happened they are used, because programs match on them.
  */
 export function closureStatus(

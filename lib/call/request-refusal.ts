@@ -1,4 +1,4 @@
-/** Which requests a server answers by itself, before a method is looked up, and how (security.md 1.5, gRPC PROTOCOL-HTTP2). */
+/** Which requests a server answers by itself, before a method is looked up, and how (gRPC PROTOCOL-HTTP2). */
 
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CompressionCodecs } from '../protocol/compression.ts';
