@@ -14,6 +14,7 @@
 import type { ErrorToken } from '../framing/errors.ts';
 import type { HeaderList } from '../framing/frame-handler.ts';
 
+const PADDED_VALUE: ErrorToken = 'http.field.value-padded';
 const NOT_IN_NAMES = 0;
 const IN_NAMES = 1;
 
@@ -122,7 +123,8 @@ export class HeaderRules {
       const name = headers[i] as string;
       const value = headers[i + 1] as string;
       let token = valueFault(value);
-      if (token !== null) return token;
+      // gRPC PROTOCOL-HTTP2, Status-Message: blanks need no percent-encoding, so every server but ours sends them at the ends as they are.
+      if (token !== null && (token !== PADDED_VALUE || name !== 'grpc-message')) return token;
       if (name.charCodeAt(0) === COLON) {
         // RFC 9113 §8.1: trailers hold no pseudo-header fields. §8.3: they come before all regular fields.
         if (kind === Kind.TRAILERS) return 'http.pseudo-header.in-trailers';
@@ -289,7 +291,7 @@ function valueFault(value: string): ErrorToken | null {
   const first = value.charCodeAt(0);
   const end = value.charCodeAt(last);
   if (first === SPACE || first === TAB || end === SPACE || end === TAB) {
-    return 'http.field.value-padded';
+    return PADDED_VALUE;
   }
   return null;
 }

@@ -24,8 +24,14 @@ export interface CallProgress {
   readonly phase: CallPhase;
   /** Clock reading of its start in whole milliseconds, modulo 2^32: a small integer, which costs no memory. */
   readonly startedMs: number;
-  readonly timeline: CallTimeline | null;
+  timeline: CallTimeline | null;
   readonly messagesReceived: number;
+}
+
+/** Where `progress` notes times. */
+export function timelineOf(progress: CallProgress): CallTimeline {
+  progress.timeline ??= { connectedMs: -1, sentMs: -1, respondedMs: -1 };
+  return progress.timeline;
 }
 
 /** A clock reading as `CallProgress.startedMs`. */

@@ -42,6 +42,7 @@ import {
   localCause,
   msSince,
   recounted,
+  timelineOf,
   wholeMs,
 } from './call-progress.ts';
 import type { ClientCallHost, PendingCall } from './client-call-host.ts';
@@ -202,7 +203,7 @@ export class ClientCallImpl
 
   onTransport(transport: ClientTransport): void {
     this.#waiting = false;
-    this.#note().connectedMs = msSince(this.startedMs, this.#host.clock.now());
+    timelineOf(this).connectedMs = msSince(this.startedMs, this.#host.clock.now());
     if (this.#status === null) this.#open(transport);
   }
 
@@ -231,12 +232,7 @@ export class ClientCallImpl
     if (this.#attemptClosed) return;
     this.#stream = stream;
     this.peer = stream.peer;
-    this.#request.attach(stream);
-  }
-
-  #note(): CallTimeline {
-    this.timeline ??= { connectedMs: -1, sentMs: -1, respondedMs: -1 };
-    return this.timeline;
+    if (this.#request.attach(stream)) this.onRequestReady();
   }
 
   /** For the request side: after `sendMessage` returned false, more may be sent. */
@@ -253,7 +249,7 @@ export class ClientCallImpl
     this.phase = CallPhase.SENT;
     if (this.#startsNow) return requestFields(timeoutMs, timeoutMs, metadata);
     const nowMs = this.#host.clock.now();
-    this.#note().sentMs = msSince(this.startedMs, nowMs);
+    timelineOf(this).sentMs = msSince(this.startedMs, nowMs);
     if (deadlineMs === Number.POSITIVE_INFINITY) return metadata;
     return requestFields(deadlineMs - nowMs, timeoutMs, metadata);
   }
@@ -313,7 +309,7 @@ export class ClientCallImpl
   }
 
   onWritable(): void {
-    if (this.#status === null) this.#request.onStreamWritable();
+    if (this.#status === null && this.#request.onStreamWritable()) this.onRequestReady();
   }
 
   onClosed(
@@ -468,7 +464,7 @@ export class ClientCallImpl
       this.#metadata = null;
       // Not for the usual unary response, which is here as a whole.
       if (this.#status === null) {
-        this.#note().respondedMs = msSince(this.startedMs, this.#host.clock.now());
+        timelineOf(this).respondedMs = msSince(this.startedMs, this.#host.clock.now());
       }
       this.#tell(listener, metadata);
     }

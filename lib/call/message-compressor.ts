@@ -13,8 +13,6 @@ export const INLINE_OCTETS = 8192;
 export interface CompressorSink {
   /** Sends one message; `end` with the last. False: the stream wants the sender to wait. */
   sendEncoded(flags: number, octets: Uint8Array, end: boolean): boolean;
-  /** Nothing waits here any more, and the last message was sent from here rather than from inside `send`. */
-  onCompressorIdle(): void;
 }
 
 interface Waiting {
@@ -36,13 +34,22 @@ export class MessageCompressor {
   readonly sent: Set<Uint8Array>;
   readonly #minOctets: number;
   readonly #sink: CompressorSink;
+  readonly #onIdle: () => void;
   readonly #waiting: Waiting[];
   /** The first of `#waiting` is in the thread pool. */
   #atWork: boolean;
   #cancelled: boolean;
 
-  /** `minOctets`: shorter messages go as they are. */
-  constructor(codec: CompressionCodec, minOctets: number, sink: CompressorSink) {
+  /**
+   * `minOctets`: shorter messages go as they are. `onIdle`: nothing waits here any more, and the last message was sent from here rather
+   * than from inside `send`.
+   */
+  constructor(
+    codec: CompressionCodec,
+    minOctets: number,
+    sink: CompressorSink,
+    onIdle: () => void,
+  ) {
     this.codec = codec;
     this.enabled = true;
     this.octets = 0;
@@ -50,6 +57,7 @@ export class MessageCompressor {
     this.sent = new Set();
     this.#minOctets = minOctets;
     this.#sink = sink;
+    this.#onIdle = onIdle;
     this.#waiting = [];
     this.#atWork = false;
     this.#cancelled = false;
@@ -115,7 +123,7 @@ export class MessageCompressor {
     this.#shift();
     this.#sendShorter(next.message, compressed, next.end);
     this.#work();
-    if (!this.#cancelled && this.#waiting.length === 0) this.#sink.onCompressorIdle();
+    if (!this.#cancelled && this.#waiting.length === 0) this.#onIdle();
   }
 
   /** What compression made longer, or could not do, goes as it is: the flag octet says so (compression.md). */

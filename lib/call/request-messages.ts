@@ -27,7 +27,6 @@ export class RequestMessages implements CompressorSink {
   readonly #host: RequestHost;
   /** Null when requests are not compressed. */
   readonly #compressor: MessageCompressor | null;
-  readonly #onReady: { onRequestReady(): void };
   #stream: TransportStream | null;
   /** Octets of the messages kept. */
   #octets: number;
@@ -37,16 +36,18 @@ export class RequestMessages implements CompressorSink {
   /** `send` returned false. */
   #senderWaits: boolean;
 
-  /** `compression`: of the call's options. `onReady` is told when more may be sent after `send` returned false. */
+  /**
+   * `compression`: of the call's options. `owner` is told when more may be sent after `send` returned false, for causes that `attach` and
+   * `onStreamWritable` do not tell it of.
+   */
   constructor(
     host: RequestHost,
     compression: string | null | undefined,
-    onReady: { onRequestReady(): void },
+    owner: { onRequestReady(): void },
   ) {
     this.committed = false;
     this.ended = false;
     this.#host = host;
-    this.#onReady = onReady;
     this.#stream = null;
     this.#octets = 0;
     this.#first = null;
@@ -57,7 +58,11 @@ export class RequestMessages implements CompressorSink {
     const isDefault = compression === undefined || compression === null;
     const codec = isDefault ? settings.codec : settings.codecs.get(compression);
     this.#compressor =
-      codec === null ? null : new MessageCompressor(codec, settings.minOctets, this);
+      codec === null
+        ? null
+        : new MessageCompressor(codec, settings.minOctets, this, () => {
+            if (this.#isReady()) owner.onRequestReady();
+          });
   }
 
   /** Why nothing can be sent: this side has no codec for `compression`, which the call's options ask for. Null when it can. */
@@ -78,7 +83,7 @@ export class RequestMessages implements CompressorSink {
     return !this.ended || this.#compressor?.isBusy === true;
   }
 
-  /** Sends a message, or keeps it until there is a stream. False: wait for `onRequestReady`. `end`: it is the last one. */
+  /** Sends a message, or keeps it until there is a stream. False: wait until more may be sent. `end`: it is the last one. */
   send(message: Uint8Array, compress: boolean, end: boolean): boolean {
     this.ended = end;
     const compressor = this.#compressor;
@@ -99,8 +104,8 @@ export class RequestMessages implements CompressorSink {
     if (this.#stream !== null) this.#stream.sendEnd();
   }
 
-  /** Sends everything kept on `stream`, and what follows too. */
-  attach(stream: TransportStream): void {
+  /** Sends everything kept on `stream`, and what follows too. True: the sender waits no longer. */
+  attach(stream: TransportStream): boolean {
     this.#stream = stream;
     const first = this.#first;
     const more = this.#more;
@@ -119,8 +124,9 @@ export class RequestMessages implements CompressorSink {
       }
     }
     this.#commitIfTooLarge();
-    if (!accepted) this.#senderWaits = true;
-    else if (this.#senderWaits) this.onStreamWritable();
+    if (accepted) return this.#senderWaits && this.onStreamWritable();
+    this.#senderWaits = true;
+    return false;
   }
 
   /** The stream is closed. */
@@ -128,10 +134,10 @@ export class RequestMessages implements CompressorSink {
     this.#stream = null;
   }
 
-  /** The stream takes more. */
-  onStreamWritable(): void {
+  /** The stream takes more. True: the sender waits no longer. */
+  onStreamWritable(): boolean {
     if (this.#compressor !== null) this.#compressor.sinkFull = false;
-    this.#readyIfDrained();
+    return this.#isReady();
   }
 
   /** Lets go of everything kept: a response has begun, or too much would have to be kept. */
@@ -173,19 +179,16 @@ export class RequestMessages implements CompressorSink {
     return accepted;
   }
 
-  onCompressorIdle(): void {
-    this.#readyIfDrained();
-  }
-
-  #readyIfDrained(): void {
+  /** Whether a sender that waits need not wait any longer; it does not from then on. */
+  #isReady(): boolean {
     const compressor = this.#compressor;
-    if (!this.#senderWaits) return;
+    if (!this.#senderWaits) return false;
     if (compressor !== null) {
       const { streamWriteQuotaOctets } = this.#host.limits;
-      if (compressor.sinkFull || compressor.octets * 2 >= streamWriteQuotaOctets) return;
+      if (compressor.sinkFull || compressor.octets * 2 >= streamWriteQuotaOctets) return false;
     }
     this.#senderWaits = false;
-    this.#onReady.onRequestReady();
+    return true;
   }
 
   #keep(flags: number, message: Uint8Array): void {

@@ -29,7 +29,7 @@ export class ResponseCompression implements CompressorSink {
     onReady: () => void,
   ) {
     this.#stream = stream;
-    this.#compressor = new MessageCompressor(codec, settings.minOctets, this);
+    this.#compressor = new MessageCompressor(codec, settings.minOctets, this, () => this.#onIdle());
     this.#quotaOctets = limits.streamWriteQuotaOctets;
     this.#onReady = onReady;
     this.#held = null;
@@ -77,7 +77,7 @@ export class ResponseCompression implements CompressorSink {
     return accepted;
   }
 
-  onCompressorIdle(): void {
+  #onIdle(): void {
     const held = this.#held;
     if (held !== null) {
       this.#held = null;

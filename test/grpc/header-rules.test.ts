@@ -205,6 +205,10 @@ await t.test('§8.2.1 S72 values: NUL, CR and LF anywhere, blanks at the ends', 
       JSON.stringify(value),
     );
   }
+  for (const value of [' a', 'a ', ' ']) {
+    // gRPC PROTOCOL-HTTP2, Status-Message: grpc-go, grpc-java and C-core send the blanks of a message as they are.
+    t.equal(trailers('grpc-status', '2', 'grpc-message', value), null, JSON.stringify(value));
+  }
   for (const value of ['', 'a b', 'a\tb', '\u007f', '\u00ff', '\u0001']) {
     t.equal(request(...REQUEST, 'x', value), null, JSON.stringify(value));
   }

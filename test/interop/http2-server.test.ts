@@ -76,6 +76,15 @@ await t.test('grpc-status wins over any HTTP status', async (t) => {
   t.strictSame([code, details], [9, 'as told']);
 });
 
+await t.test('blanks at the ends of grpc-message are part of it', async (t) => {
+  const client = await clientOf(t, (stream) => {
+    const fields = { ...GRPC, 'grpc-status': '9', 'grpc-message': ' two blanks ' };
+    stream.respond(fields, { endStream: true });
+  });
+  const { code, details } = await client.start(ECHO, sample(1)).outcome;
+  t.strictSame([code, details], [9, ' two blanks ']);
+});
+
 await t.test('200 with another content type is UNKNOWN', async (t) => {
   const client = await clientOf(t, (stream) => {
     stream.respond({ ':status': 200, 'content-type': 'text/html' });

@@ -3,6 +3,7 @@
 import { openGrpcJsClient } from '../peers/grpc-js-client.ts';
 import { openHttp2Client } from '../peers/http2-client.ts';
 import type { ClientTarget } from '../peers/peer.ts';
+import { openConnect } from './connect-adapter.ts';
 import type { InteropClient } from './interop-client.ts';
 import { interopClientOf } from './peer-adapter.ts';
 import { openPurewire } from './purewire-adapter.ts';
@@ -16,9 +17,11 @@ export function openLibrary(name: string, target: ClientTarget): InteropClient {
       return interopClientOf(openGrpcJsClient(target));
     case 'node:http2':
       return interopClientOf(openHttp2Client(target));
+    case 'connect':
+      return openConnect(target);
     default:
       throw new RangeError(
-        `there is no library "${name}"; there are purewire, grpc-js, node:http2`,
+        `there is no library "${name}"; there are purewire, grpc-js, node:http2, connect`,
       );
   }
 }

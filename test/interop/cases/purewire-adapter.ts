@@ -19,6 +19,7 @@ import type {
   InteropClient,
   MethodName,
 } from './interop-client.ts';
+import { RequestQueue } from './request-queue.ts';
 import { ResponseQueue } from './response-queue.ts';
 
 const SERVICES = [testService, unimplementedService, openRcaService];
@@ -56,31 +57,6 @@ export function openPurewire(host: string, port: number, options: StubOptions = 
   };
 }
 
-/** The requests of a streaming call, and which of them are to be compressed. */
-class Requests implements AsyncIterable<object> {
-  readonly compressed = new WeakSet<object>();
-  readonly #waiting: (object | null)[] = [];
-  #wake: () => void = () => {};
-
-  push(request: object | null): void {
-    this.#waiting.push(request);
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<object, void> {
-    for (;;) {
-      const request = this.#waiting.shift();
-      if (request === null) return;
-      if (request !== undefined) yield request;
-      else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      }
-    }
-  }
-}
-
 type AnyRpc = ((request: object, timeout: RpcOptions) => CancellableIterator<unknown>) & {
   async?: (request: object, timeout: RpcOptions) => Future<unknown>;
 };
@@ -94,14 +70,15 @@ function startCall<Response>(
   const [service, name] = method.split('/') as [string, string];
   const rpc = stubs.get(service)!.rpc(name) as unknown as AnyRpc;
   const responses = new ResponseQueue<Response>();
-  const requests = new Requests();
+  const requests = new RequestQueue<object>();
+  const compressed = new WeakSet<object>();
   let trailing: InteropCallOptions['metadata'] = [];
   const rpcOptions: RpcOptions = {
     timeout: options.timeoutMs === undefined ? NO_TIMEOUT : options.timeoutMs / 1000,
     metadata: options.metadata,
     ...(options.compressed === undefined ? {} : { compression: 'gzip' }),
     compressRequest: (sent: object) =>
-      request === null ? requests.compressed.has(sent) : options.compressed === true,
+      request === null ? compressed.has(sent) : options.compressed === true,
     onInitialMetadata: (metadata) => responses.setHeaders([...metadata]),
     onTrailingMetadata: (metadata) => {
       trailing = [...metadata];
@@ -119,11 +96,11 @@ function startCall<Response>(
     },
   );
   return {
-    send(message, compressed = false) {
-      if (compressed) requests.compressed.add(message);
+    send(message, isCompressed = false) {
+      if (isCompressed) compressed.add(message);
       requests.push(message);
     },
-    halfClose: () => requests.push(null),
+    halfClose: () => requests.end(),
     cancel: () => void running.cancel(),
     next: () => responses.next(),
     headers: () => responses.headers(),

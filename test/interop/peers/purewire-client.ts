@@ -13,6 +13,7 @@ import {
   unaryStreamInvocationDescription,
   unaryUnaryInvocationDescription,
 } from '../../../lib/index.ts';
+import { RequestQueue } from '../cases/request-queue.ts';
 import { CollectedCall } from './collected-call.ts';
 import {
   CHAT,
@@ -76,7 +77,7 @@ export function openPurewireClient(target: ClientTarget, options: StubOptions = 
     callOptions: PeerCallOptions = {},
   ): PeerCall {
     const call = new CollectedCall();
-    const requests = new RequestQueue();
+    const requests = new RequestQueue<Uint8Array>();
     const timeout: RpcOptions = {
       timeout: callOptions.timeoutMs === undefined ? NO_TIMEOUT : callOptions.timeoutMs / 1000,
       metadata: callOptions.metadata,
@@ -140,33 +141,4 @@ function finishWith(error: unknown, call: CollectedCall): void {
   if (error instanceof RpcError) call.finish(error.code, error.details);
   else if (error instanceof CancelledError) call.finish(1, error.message);
   else call.finish(-1, String(error));
-}
-
-/** The requests of a streaming call, as the test sends them. */
-class RequestQueue implements AsyncIterable<Uint8Array> {
-  readonly #messages: (Uint8Array | null)[] = [];
-  #wake: () => void = () => {};
-
-  push(message: Uint8Array): void {
-    this.#messages.push(message);
-    this.#wake();
-  }
-
-  end(): void {
-    this.#messages.push(null);
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void> {
-    for (;;) {
-      const message = this.#messages.shift();
-      if (message === null) return;
-      if (message !== undefined) yield message;
-      else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      }
-    }
-  }
 }
