@@ -226,9 +226,83 @@ export const EDGE_LIMITS: Limits = {
   maxUnreadOctets: 4_194_304,
 };
 
+/** Least and greatest value of a limit. */
+type Bounds = readonly [least: number, most: number];
+
+const ANY: Bounds = [0, Number.POSITIVE_INFINITY];
+/** Nothing would ever pass, or every connection would end at once. */
+const NOT_ZERO: Bounds = [Number.MIN_VALUE, Number.POSITIVE_INFINITY];
+const AT_LEAST_ONE: Bounds = [1, Number.POSITIVE_INFINITY];
+/** RFC 9113 §6.9.1: no window is larger. */
+const WINDOW: Bounds = [1, 0x7fff_ffff];
+/** What a ring of numbers is made for, per connection. */
+const MAX_RING_ENTRIES = 1_000_000;
+
+/** What a limit may be set to, where that is not everything from 0 on. */
+const BOUNDS: Partial<Record<keyof Limits, Bounds>> = {
+  maxConcurrentStreams: AT_LEAST_ONE,
+  maxRunningHandlers: AT_LEAST_ONE,
+  ownResets: [0, MAX_RING_ENTRIES],
+  maxHeaderListOctets: AT_LEAST_ONE,
+  maxHeaderFields: AT_LEAST_ONE,
+  maxHeaderBlockOctets: AT_LEAST_ONE,
+  headerBlockTimeoutMs: NOT_ZERO,
+  // RFC 9113 §6.5.1: the values of SETTINGS have 32 bits.
+  decoderTableOctets: [0, 0xffff_ffff],
+  // RFC 7541 §4.2: a peer must begin with one when the table of the settings is smaller than the initial one.
+  maxTableSizeUpdates: AT_LEAST_ONE,
+  controlCloseFrames: AT_LEAST_ONE,
+  controlCloseOctets: AT_LEAST_ONE,
+  // The SETTINGS frame that every connection begins with counts against these three.
+  glitchBurst: AT_LEAST_ONE,
+  maxSettingsEntries: AT_LEAST_ONE,
+  settingsBurst: AT_LEAST_ONE,
+  streamWindowOctets: WINDOW,
+  connectionWindowOctets: WINDOW,
+  streamWriteQuotaOctets: AT_LEAST_ONE,
+  connectionWriteQuotaOctets: AT_LEAST_ONE,
+  maxConcurrentInflates: AT_LEAST_ONE,
+  tlsHandshakeTimeoutMs: NOT_ZERO,
+  firstSettingsTimeoutMs: NOT_ZERO,
+  settingsAckTimeoutMs: NOT_ZERO,
+  writeStallTimeoutMs: NOT_ZERO,
+  drainIntervalMs: NOT_ZERO,
+  drainStallMs: NOT_ZERO,
+  keepaliveTimeMs: NOT_ZERO,
+  keepaliveTimeoutMs: NOT_ZERO,
+  framesPerTurn: AT_LEAST_ONE,
+  maxConnectionIdleMs: NOT_ZERO,
+  maxConnectionAgeMs: NOT_ZERO,
+  maxConnectionAgeJitter: [0, 1],
+  maxConnectionsPerAddress: AT_LEAST_ONE,
+  maxStreamWindowOctets: [0, 0x7fff_ffff],
+  maxConnectionWindowOctets: [0, 0x7fff_ffff],
+  maxWaitingCalls: AT_LEAST_ONE,
+  maxRememberedStreams: [0, MAX_RING_ENTRIES],
+};
+
+/** Names of limits that need not be whole numbers; all others are counts or octets. */
+const FRACTIONS = /(?:Ms|PerSecond|Jitter|Factor)$/;
+
+/** What `limits.name` may be set to, or null when `value` is that. */
+function rangeFault(name: keyof Limits, value: unknown): string | null {
+  const [least, most] = BOUNDS[name] ?? ANY;
+  const whole = !FRACTIONS.test(name);
+  const fits =
+    typeof value === 'number' &&
+    value >= least &&
+    value <= most &&
+    (!whole || value === Number.POSITIVE_INFINITY || Number.isInteger(value));
+  if (fits) return null;
+  const kind = whole ? 'whole number' : 'number';
+  const from = least === Number.MIN_VALUE ? 'above 0' : `of ${least} or more`;
+  return most === Number.POSITIVE_INFINITY ? `${kind} ${from}` : `${kind} of ${least} to ${most}`;
+}
+
 /**
- * `base` with `overrides` laid over it. Throws RangeError naming the limit when a value is not a number of 0 or more (Infinity is
- * allowed), TypeError for a name that is no limit. Setting `maxConcurrentStreams` alone also moves `maxRunningHandlers` (L2 = L1).
+ * `base` with `overrides` laid over it. Throws RangeError naming the limit and what it may be when a value is not in its range, which
+ * leaves out what would make every connection unusable, such as 0 for a window; TypeError for a name that is no limit. Setting
+ * `maxConcurrentStreams` alone also moves `maxRunningHandlers` (L2 = L1).
  */
 export function resolveLimits(base: Limits, overrides: Partial<Limits> | undefined): Limits {
   if (overrides === undefined) return base;
@@ -236,8 +310,9 @@ export function resolveLimits(base: Limits, overrides: Partial<Limits> | undefin
   for (const [name, value] of Object.entries(overrides) as [keyof Limits, number | undefined][]) {
     if (!Object.hasOwn(base, name)) throw new TypeError(`limits.${name} is not a limit`);
     if (value === undefined) continue;
-    if (typeof value !== 'number' || !(value >= 0)) {
-      throw new RangeError(`limits.${name} must be a number of 0 or more, got ${String(value)}`);
+    const fault = rangeFault(name, value);
+    if (fault !== null) {
+      throw new RangeError(`limits.${name} must be a ${fault}, got ${String(value)}`);
     }
     resolved[name] = value;
   }
