@@ -9,6 +9,11 @@ export interface Limits {
   readonly maxConcurrentStreams: number;
   /** L2: handlers running at once per connection; a slot is free when the handler settled and the stream closed. As many again may wait; beyond: REFUSED_STREAM. */
   readonly maxRunningHandlers: number;
+  /**
+   * L2: how long a handler may run on after its call has ended (cancelled, expired, client gone) before it is told of: it keeps its slot.
+   * Beyond: a trip `handler.lingers` and, once a minute per method, a line for `reportError`; Infinity: neither.
+   */
+  readonly lingeringHandlerMs: number;
   /** L3: RST_STREAM frames of unfinished calls: bucket size. Beyond: GOAWAY ENHANCE_YOUR_CALM `too_many_resets`. */
   readonly peerResetBurst: number;
   /** L3: refill per second. */
@@ -140,6 +145,7 @@ export interface Limits {
 const COMMON_LIMITS: Limits = {
   maxConcurrentStreams: 100,
   maxRunningHandlers: 100,
+  lingeringHandlerMs: 10_000,
   peerResetBurst: 1000,
   peerResetsPerSecond: 33,
   ownResets: 200,

@@ -1,6 +1,7 @@
 /** What the RPCs of one stay of a stub in its context share: the channel, and per method its descriptor and description. */
 
 import type { CallFactory } from '../call/call.ts';
+import type { ChannelStats } from '../channel/channel.ts';
 import type { ErrorReporter } from '../error-reporter.ts';
 import type { MetadataValue } from '../metadata.ts';
 import type { MethodDescriptor } from '../method.ts';
@@ -11,6 +12,8 @@ import { reportSafely } from './report-safely.ts';
 export interface StubChannel extends CallFactory {
   /** The clock of the calls' deadlines. */
   readonly clock: { now(): number };
+  /** What the channel is doing; absent when it is in another thread. */
+  stats?(): ChannelStats;
   /** Takes no new calls; fulfilled when those in flight have ended. */
   close(): Promise<void>;
 }

@@ -2,9 +2,12 @@
 
 export { EDGE_LIMITS as edge } from '../../transport/limits.ts';
 export { type CallEnd, CallPhase, EndedBy } from '../call-end.ts';
+export type { ChannelStats } from '../channel/channel.ts';
 export type { ClientCertificatePolicy, Pem } from '../credentials.ts';
 export type { ErrorReporter } from '../error-reporter.ts';
 export { Metadata, type MetadataInit, type MetadataValue } from '../metadata.ts';
+export type { LingeringHandlers } from '../server/lingering-handlers.ts';
+export type { ServerStats } from '../server/server.ts';
 export { Status } from '../status.ts';
 export type { MetadataTransformer } from './bound-method.ts';
 export { CancellationError, ExpirationError, RpcError } from './exceptions.ts';
@@ -49,6 +52,7 @@ export {
   type StreamUnarySyncAsync,
   type Stub,
   type StubMembers,
+  type StubObservation,
   type Timeout,
   type UnaryStreamBehavior,
   type UnaryStreamInvocation,

@@ -4,8 +4,10 @@
  */
 
 import type { ServerCall } from '../call/call.ts';
+import type { ChannelStats } from '../channel/channel.ts';
 import type { Metadata, MetadataInit } from '../metadata.ts';
 import type { Cardinality } from '../method.ts';
+import type { ServerStats } from '../server/server.ts';
 import type { Future } from './future.ts';
 
 export { Cardinality } from '../method.ts';
@@ -268,7 +270,7 @@ export type BlockingRpcOf<Description> =
     : never;
 
 /** Names that are never an RPC of a stub: its own members, and the one that would make it a thenable. */
-export type StubMemberName = 'open' | 'close' | 'rpc' | 'then';
+export type StubMemberName = 'open' | 'close' | 'rpc' | 'stats' | 'then';
 
 /** What every stub has beside its RPCs. `Self` is the stub, `Rpcs` its RPCs by name. */
 export interface StubMembers<Self, Rpcs> extends AsyncDisposable {
@@ -279,7 +281,7 @@ export interface StubMembers<Self, Rpcs> extends AsyncDisposable {
    * not open. The stub may be opened again.
    */
   close(): Promise<void>;
-  /** The RPC called `name`, for any name: also those that a member of the stub hides (`open`, `close`, `rpc`, `then`). */
+  /** The RPC called `name`, for any name: also those that a member of the stub hides (`open`, `close`, `rpc`, `stats`, `then`). */
   rpc<Name extends keyof Rpcs & string>(name: Name): Rpcs[Name];
   /** As `close`, but does nothing when the stub is not open. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -300,7 +302,14 @@ export type BlockingRpcs<Methods extends InvocationMethods> = {
  * each access gives a new callable, which ends with the context it was taken in.
  */
 export type Stub<Methods extends InvocationMethods> = StubMembers<Stub<Methods>, Rpcs<Methods>> &
+  StubObservation &
   Omit<Rpcs<Methods>, StubMemberName>;
+
+/** What a stub tells about itself; a blocking stub, whose connection is in another thread, does not. */
+export interface StubObservation {
+  /** Connection, RPCs in flight, and which limits and checks the server has tripped, since the stub was opened; null when it is not open. */
+  stats(): ChannelStats | null;
+}
 
 /** The stub whose direct calls block the thread until the response is there. Its server must live in another thread or process. */
 export type BlockingStub<Methods extends InvocationMethods> = StubMembers<
@@ -333,6 +342,11 @@ export interface RpcContext {
   readonly authority: string;
   /** Aborts when the RPC is aborted, with the `RpcError` as its reason; never after normal completion. */
   readonly signal: AbortSignal;
+  /**
+   * What `promise` gives, or a rejection with the `RpcError` as soon as the RPC is aborted. For promises that know no AbortSignal: a behaviour
+   * that waits for one of those after its RPC has ended keeps its handler slot (L2) until it settles.
+   */
+  untilAborted<Value>(promise: PromiseLike<Value>): Promise<Value>;
   /**
    * Compresses the responses sent from now on with `encoding`, such as `gzip`; `identity`: not. After initial metadata was sent the choice
    * is between its encoding and `identity`. False when they go as they are because the client does not read the encoding or it is too
@@ -368,6 +382,8 @@ export interface Activated<Self> extends AsyncDisposable {
 
 /** A gRPC server. */
 export interface Server extends Activated<Server> {
+  /** What the server is doing, and which limits and checks its clients have tripped, since it was last started. */
+  stats(): ServerStats;
   /**
    * Stops accepting at once and waits for the RPCs in flight; those still running after `graceSeconds` are cancelled. Without
    * `graceSeconds` it waits until they end by themselves.

@@ -28,6 +28,8 @@ export class ServiceContext implements RpcContext {
   #cause: unknown;
   #callbacks: AbortionCallback[] | null;
   #controller: AbortController | null;
+  /** Who waits in `untilAborted`. */
+  #waits: Set<(error: RpcError) => void> | null;
   #metadata: Metadata | null;
   #code: number;
   #details: string;
@@ -41,6 +43,7 @@ export class ServiceContext implements RpcContext {
     this.#cause = undefined;
     this.#callbacks = null;
     this.#controller = null;
+    this.#waits = null;
     this.#metadata = null;
     this.#code = Status.OK;
     this.#details = '';
@@ -91,6 +94,26 @@ export class ServiceContext implements RpcContext {
       if (this.#abortion !== null) this.#controller.abort(this.#error(this.#abortion));
     }
     return this.#controller.signal;
+  }
+
+  untilAborted<Value>(promise: PromiseLike<Value>): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      const waits = this.#waits;
+      if (this.#abortion !== null) reject(this.#error(this.#abortion));
+      else if (waits === null) this.#waits = new Set([reject]);
+      else waits.add(reject);
+      // The set, not a race with one promise of the abortion: that would keep a reaction per wait until the RPC ends.
+      promise.then(
+        (value) => {
+          this.#waits?.delete(reject);
+          resolve(value);
+        },
+        (error: unknown) => {
+          this.#waits?.delete(reject);
+          reject(error);
+        },
+      );
+    });
   }
 
   setCompression(encoding: string): boolean {
@@ -148,6 +171,9 @@ export class ServiceContext implements RpcContext {
     context.#abortion = abortion;
     context.#cause = cause;
     context.#controller?.abort(context.#error(abortion));
+    const waits = context.#waits;
+    context.#waits = null;
+    if (waits !== null) for (const reject of waits) reject(context.#error(abortion));
     const callbacks = context.#callbacks;
     context.#callbacks = null;
     if (callbacks === null) return;

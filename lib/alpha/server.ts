@@ -7,7 +7,7 @@
 import type { ServerMethod } from '../call/call.ts';
 import type { ServerCredentials } from '../credentials.ts';
 import { type ErrorReporter, reportToConsole } from '../error-reporter.ts';
-import { GrpcServer, type GrpcServerOptions } from '../server/server.ts';
+import { GrpcServer, type GrpcServerOptions, type ServerStats } from '../server/server.ts';
 import type { Server, ServiceMethods } from './interfaces.ts';
 import { serverMethods } from './service-handler.ts';
 import { threadClock } from './thread-clock.ts';
@@ -115,6 +115,10 @@ export class AlphaServer implements Server {
       );
     }
     return this.#port;
+  }
+
+  stats(): ServerStats {
+    return this.#engine.stats();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

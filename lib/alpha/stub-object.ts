@@ -5,18 +5,27 @@
  *   closed -- open() --> open -- close() --> closed …   each stay in `open` has a context of its own
  */
 
+import type { ChannelStats } from '../channel/channel.ts';
 import type { StubMemberName } from './interfaces.ts';
 
 /** What a stub holds while it is open. */
 export interface StubContext {
   /** One function per method, in the order of the names: a new callable at each call. */
   readonly makers: readonly (() => unknown)[];
+  /** What the channel is doing; left out when it is in another thread. */
+  readonly stats?: () => ChannelStats | null;
   /** No new RPCs from now on; fulfilled when those in flight have ended. */
   close(): Promise<void>;
 }
 
 /** RPCs of these names are reached through `rpc()` only: the members, and `then`, which would make a promise of a stub call that RPC. */
-const MEMBER_NAMES: ReadonlySet<string> = new Set<StubMemberName>(['open', 'close', 'rpc', 'then']);
+const MEMBER_NAMES: ReadonlySet<string> = new Set<StubMemberName>([
+  'open',
+  'close',
+  'rpc',
+  'stats',
+  'then',
+]);
 
 /** Names that code outside asks any object for; as on every object, they are not errors. */
 const UNIVERSAL_NAMES: ReadonlySet<string> = new Set([
@@ -82,6 +91,15 @@ export class StubObject {
     const index = this.#names.indexOf(name);
     if (index < 0) this.#raise(name);
     return this.#make(name, index);
+  }
+
+  stats(): ChannelStats | null {
+    const context = this.#context;
+    if (context === null) return null;
+    if (context.stats === undefined) {
+      throw new TypeError('a blocking stub has no stats(): its connection is in another thread');
+    }
+    return context.stats();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

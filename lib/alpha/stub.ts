@@ -78,6 +78,7 @@ function enter(serviceName: string, methods: readonly StubMethod[], parts: StubP
     makers: methods.map(({ descriptor, description }) =>
       callableMaker(new BoundMethod(activation, descriptor, description)),
     ),
+    stats: () => channel.stats?.() ?? null,
     close: () => {
       activation.isOpen = false;
       return channel.close();

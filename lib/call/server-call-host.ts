@@ -3,6 +3,7 @@
 import type { Clock } from '../../transport/clock.ts';
 import type { Limits } from '../../transport/limits.ts';
 import type { ScopeStorage } from '../call-scope.ts';
+import type { MethodDescriptor } from '../method.ts';
 import type { CompressionSettings } from '../protocol/compression.ts';
 import type { RequestReader } from '../protocol/request-headers.ts';
 import type { ServerMethod } from './call.ts';
@@ -15,6 +16,13 @@ export interface SlotCall {
   onSlot(): void;
   /** After `acquireSlot` returned false, or inside it: too many wait already. The stream is reset with REFUSED_STREAM. */
   onSlotRefused(): void;
+}
+
+/** A server call whose handler lingers. */
+export interface LingeringCall extends SlotCall {
+  readonly method: MethodDescriptor;
+  /** Why the call was aborted, in words; empty when it was not. */
+  readonly abortReason: string;
 }
 
 /** The server connection behind a call. No method may throw or run user code. */
@@ -43,6 +51,8 @@ export interface ServerCallHost {
    * and not because its deadline had passed.
    */
   releaseSlot(call: SlotCall, resetByPeer?: boolean): void;
+  /** The call is over but its handler has not settled: it lingers, and keeps its slot until `releaseSlot`. At most once per call. */
+  handlerLingers(call: LingeringCall): void;
   /** A limit of the call engine has tripped; `token` is a constant. For counters. */
   onLimit?(token: string): void;
 }

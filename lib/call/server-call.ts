@@ -419,6 +419,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     if (this.#streamClosed && !this.#completeDelivered) {
       this.#completeDelivered = true;
       this.#tell(listener, ListenerEvent.COMPLETE);
+      if (!this.#settled && this.#slot === Slot.HELD) this.#host.handlerLingers(this);
     }
   }
 

@@ -47,6 +47,9 @@ import { parseTarget, type Target } from './target.ts';
 
 /** A snapshot of one channel. */
 export interface ChannelStats {
+  readonly state: ConnectivityState;
+  /** What last went wrong with a connection, or in making one; empty when nothing did. */
+  readonly lastError: string;
   readonly connections: number;
   /** Started calls whose status is not delivered. */
   readonly activeCalls: number;
@@ -161,6 +164,8 @@ export class Channel implements CallFactory, ClientCallHost {
   /** What the channel is doing, and which limits and checks its server has tripped since it was made. */
   stats(): ChannelStats {
     return {
+      state: this.state,
+      lastError: this.#subchannel.lastError?.message ?? '',
       connections: this.#subchannel.connections,
       activeCalls: this.#calls.size,
       waitingCalls: this.#waiting.size,

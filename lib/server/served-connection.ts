@@ -12,12 +12,13 @@ import type { ServerMethod } from '../call/call.ts';
 import { InflateSlots } from '../call/inflate-slots.ts';
 import { ReadyQueue } from '../call/ready-queue.ts';
 import { acceptCall } from '../call/server-call.ts';
-import type { ServerCallHost, SlotCall } from '../call/server-call-host.ts';
+import type { LingeringCall, ServerCallHost, SlotCall } from '../call/server-call-host.ts';
 import type { ScopeStorage } from '../call-scope.ts';
 import { scopeStorage } from '../platform/call-context.ts';
 import type { CompressionSettings } from '../protocol/compression.ts';
 import { RequestReader } from '../protocol/request-headers.ts';
 import { HandlerSlots } from './handler-slots.ts';
+import type { LingeringRegister } from './lingering-handlers.ts';
 import type { MethodTable } from './method-table.ts';
 
 /** What a connection needs of its server. */
@@ -28,8 +29,11 @@ export interface ServedConnectionOptions {
   readonly trips: TripCounters;
   readonly compression: CompressionSettings;
   readonly methods: MethodTable;
+  readonly lingering: LingeringRegister;
   readonly onUncaught: (error: unknown) => void;
   readonly onClosed: (connection: ServedConnection, reason: ConnectionCloseReason) => void;
+  /** After `onClosed`, or with it: no handler of the connection runs any more. */
+  readonly onQuiet: (connection: ServedConnection) => void;
 }
 
 /** A connection being served; it begins with its construction. */
@@ -42,6 +46,9 @@ export class ServedConnection implements ServerCallHost {
   readonly inflates: InflateSlots;
   readonly #methods: MethodTable;
   readonly #slots: HandlerSlots;
+  readonly #lingering: LingeringRegister;
+  readonly #onQuiet: (connection: ServedConnection) => void;
+  #closed: boolean;
   readonly #trips: TripCounters;
   readonly #connection: ServerConnection;
 
@@ -55,6 +62,9 @@ export class ServedConnection implements ServerCallHost {
     this.inflates = new InflateSlots(limits.maxConcurrentInflates);
     this.#methods = options.methods;
     this.#trips = options.trips;
+    this.#lingering = options.lingering;
+    this.#onQuiet = options.onQuiet;
+    this.#closed = false;
     this.#slots = new HandlerSlots(limits.maxRunningHandlers, () => this.#onEarlyResets());
     this.#connection = new ServerConnection(
       duplex,
@@ -64,7 +74,11 @@ export class ServedConnection implements ServerCallHost {
         onStream: (stream, headers, endStream, complete) =>
           acceptCall(stream, headers, endStream, complete, this),
         onReadEnd: () => this.readyQueue.run(),
-        onClosed: (reason) => options.onClosed(this, reason),
+        onClosed: (reason) => {
+          this.#closed = true;
+          options.onClosed(this, reason);
+          if (this.#slots.running === 0) this.#onQuiet(this);
+        },
       },
     );
   }
@@ -112,7 +126,13 @@ export class ServedConnection implements ServerCallHost {
   }
 
   releaseSlot(call: SlotCall, resetByPeer?: boolean): void {
+    this.#lingering.delete(call);
     this.#slots.release(call, resetByPeer);
+    if (this.#closed && this.#slots.running === 0) this.#onQuiet(this);
+  }
+
+  handlerLingers(call: LingeringCall): void {
+    this.#lingering.add(call, this);
   }
 
   onLimit(token: string): void {

@@ -24,6 +24,11 @@ import {
   type CompressionSettings,
   compressionSettings,
 } from '../protocol/compression.ts';
+import {
+  HANDLER_LINGERS,
+  type LingeringHandlers,
+  LingeringRegister,
+} from './lingering-handlers.ts';
 import { type GenericMethod, MethodTable } from './method-table.ts';
 import { ServedConnection } from './served-connection.ts';
 
@@ -51,8 +56,10 @@ export interface ServerStats {
   readonly connections: number;
   /** Request streams that are open. */
   readonly activeCalls: number;
-  /** Handlers that hold a slot (L2); more than `activeCalls` when clients reset calls that go on running. */
+  /** Handlers that hold a slot (L2), also those of connections that are gone. */
   readonly runningHandlers: number;
+  /** Those of them whose calls have ended: they hold slots for nobody. By method path; see `RpcContext.untilAborted`. */
+  readonly lingeringHandlers: ReadonlyMap<string, LingeringHandlers>;
   /** Calls that wait for a handler slot. */
   readonly waitingCalls: number;
   /** How often each limit and each protocol check has tripped, by its token. */
@@ -76,6 +83,9 @@ export class GrpcServer {
   readonly #methods: MethodTable;
   readonly #listeners: Set<Listener>;
   readonly #connections: Set<ServedConnection>;
+  /** Closed connections with handlers that run on. */
+  readonly #departed: Set<ServedConnection>;
+  readonly #lingering: LingeringRegister;
   /** Calls of `listen` under way, which `shutdown` waits for. */
   readonly #binding: Set<Promise<unknown>>;
   readonly #hold: ProcessHold;
@@ -105,6 +115,13 @@ export class GrpcServer {
     this.#methods = new MethodTable();
     this.#listeners = new Set();
     this.#connections = new Set();
+    this.#departed = new Set();
+    this.#lingering = new LingeringRegister(
+      this.#clock,
+      this.limits,
+      () => this.#trips.count(HANDLER_LINGERS),
+      (message, path) => this.#report(new Error(message), path),
+    );
     this.#binding = new Set();
     this.#hold = new ProcessHold(this.#clock);
     this.#draining = false;
@@ -136,10 +153,12 @@ export class GrpcServer {
       runningHandlers += connection.runningHandlers;
       waitingCalls += connection.waitingCalls;
     }
+    for (const connection of this.#departed) runningHandlers += connection.runningHandlers;
     return {
       connections: this.#connections.size,
       activeCalls,
       runningHandlers,
+      lingeringHandlers: this.#lingering.snapshot(),
       waitingCalls,
       trips: this.#trips.snapshot(),
     };
@@ -214,14 +233,17 @@ export class GrpcServer {
       trips: this.#trips,
       compression: this.#compression,
       methods: this.#methods,
+      lingering: this.#lingering,
       onUncaught: (error) => this.#report(error, 'server'),
       onClosed: (connection, reason) => {
         this.#connections.delete(connection);
+        this.#departed.add(connection);
         if (reason.errorCode !== ErrorCode.NO_ERROR) {
           this.#tell(`connection from ${connection.peerAddress} ended: ${reason.message}`);
         }
         this.#finishClose();
       },
+      onQuiet: (connection) => this.#departed.delete(connection),
     });
     this.#connections.add(served);
   }

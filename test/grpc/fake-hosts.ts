@@ -16,7 +16,7 @@ import { InflateSlots } from '../../lib/call/inflate-slots.ts';
 import { ReadyQueue } from '../../lib/call/ready-queue.ts';
 import { RetryBuffer } from '../../lib/call/retry-buffer.ts';
 import { acceptCall } from '../../lib/call/server-call.ts';
-import type { ServerCallHost, SlotCall } from '../../lib/call/server-call-host.ts';
+import type { LingeringCall, ServerCallHost, SlotCall } from '../../lib/call/server-call-host.ts';
 import type { ScopeStorage } from '../../lib/call-scope.ts';
 import { Cardinality, type MethodDescriptor, methodDescriptor } from '../../lib/method.ts';
 import {
@@ -200,6 +200,12 @@ export class FakeServerHost implements ServerCallHost {
 
   releaseSlot(): void {
     this.released++;
+  }
+
+  readonly lingering: LingeringCall[] = [];
+
+  handlerLingers(call: LingeringCall): void {
+    this.lingering.push(call);
   }
 
   run(): void {
