@@ -17,7 +17,9 @@ export type EndedBy = (typeof EndedBy)[keyof typeof EndedBy];
 export const CallPhase = {
   /** Not asked for a connection yet. */
   STARTING: 'starting',
-  /** Waiting for a connection: resolving, connecting, TLS, the backoff between attempts. */
+  /** Waiting for a connection whose address is being looked up, or could not be. */
+  RESOLVING: 'resolving the name',
+  /** Waiting for a connection: connecting, TLS, the server's SETTINGS, the backoff between attempts. */
   CONNECTING: 'waiting for a connection',
   /** Waiting for a free stream (the peer's SETTINGS_MAX_CONCURRENT_STREAMS). */
   QUEUED: 'waiting for a stream',

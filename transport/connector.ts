@@ -12,6 +12,8 @@ export interface ConnectListener {
 
 /** An attempt to connect that is under way. It does not keep the process alive: whoever waits for it does. */
 export interface ConnectAttempt {
+  /** A name is being looked up, or that is what failed. Left out by connectors that look nothing up. */
+  readonly isResolving?: boolean;
   /** Gives up; the listener hears nothing more. Does nothing once the attempt has ended. */
   cancel(): void;
 }

@@ -11,6 +11,7 @@ import {
 } from 'node:worker_threads';
 import type { CallStatus } from '../call/call.ts';
 import { messageOf } from '../call/call-fault.ts';
+import { EndedBy } from '../call-end.ts';
 import { Status } from '../status.ts';
 import { type RemoteCall, RemoteChannel } from './blocking-call.ts';
 import {
@@ -210,5 +211,6 @@ function workerArguments(): { execArgv?: string[] } {
 
 function workerEnded(cause: unknown): CallStatus {
   const why = cause === undefined ? '' : `: ${messageOf(cause)}`;
-  return localStatus(Status.UNAVAILABLE, `the worker of the blocking stub ended${why}`, cause);
+  const message = `the worker of the blocking stub ended${why}`;
+  return localStatus(Status.UNAVAILABLE, message, cause, EndedBy.CONNECTION);
 }

@@ -62,7 +62,8 @@ export class BlockingIterator<Response>
 
   return(): IteratorResult<Response, undefined> {
     this.#queue.close();
-    if (!this.#ended) this.call?.cancel('the iteration over its responses was ended');
+    if (!this.#ended)
+      this.call?.cancel('Cancelled on client: the iteration over its responses was ended');
     return { value: undefined, done: true };
   }
 
@@ -77,7 +78,7 @@ export class BlockingIterator<Response>
 
   cancel(): void {
     this.#queue.refuse(() => new CancelledError());
-    if (!this.#ended) this.call?.cancel('cancelled by its CancellableIterator');
+    if (!this.#ended) this.call?.cancel('Cancelled on client: by its CancellableIterator');
   }
 
   initialMetadata(): Metadata {

@@ -60,7 +60,8 @@ export class ResponseIterator<Response> implements CancellableIterator<Response>
   return(): Promise<IteratorResult<Response, undefined>> {
     // After cancel() there is nothing left to close, and its CancelledError stays what next() says.
     if (!this.#cancelled) this.#queue.close();
-    if (!this.#ended) this.call?.cancel('the iteration over its responses was ended');
+    if (!this.#ended)
+      this.call?.cancel('Cancelled on client: the iteration over its responses was ended');
     return Promise.resolve({ value: undefined, done: true });
   }
 
@@ -77,7 +78,7 @@ export class ResponseIterator<Response> implements CancellableIterator<Response>
   cancel(): void {
     this.#cancelled = true;
     this.#queue.refuse(() => new CancelledError());
-    if (!this.#ended) this.call?.cancel('cancelled by its CancellableIterator');
+    if (!this.#ended) this.call?.cancel('Cancelled on client: by its CancellableIterator');
   }
 
   initialMetadata(): Promise<Metadata> {

@@ -108,7 +108,7 @@ export class RpcFuture<Response> implements Future<Response>, RpcListener {
   cancel(): boolean {
     if (!this.done()) {
       this.#cancelled = true;
-      this.call?.cancel('cancelled by its Future');
+      this.call?.cancel('Cancelled on client: by its Future');
       this.#complete();
     }
     return false;

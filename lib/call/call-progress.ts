@@ -22,6 +22,8 @@ export interface CallProgress {
   readonly peer: { readonly address: string } | null;
   /** How far it got. */
   readonly phase: CallPhase;
+  /** Whether, without a connection, it waits for a name. */
+  readonly isResolving: boolean;
   /** Clock reading of its start in whole milliseconds, modulo 2^32: a small integer, which costs no memory. */
   readonly startedMs: number;
   timeline: CallTimeline | null;
@@ -61,7 +63,9 @@ export function localCause(endedBy: EndedBy, streamId: number | null): EndCause 
 const GOAWAY = /GOAWAY received: ([^)]*)/;
 
 function callEnd(progress: CallProgress, clock: Clock, cause: EndCause): CallEnd {
-  const { options, peer, phase, startedMs, messagesReceived } = progress;
+  const { options, peer, startedMs, messagesReceived } = progress;
+  const waitsForName = progress.phase === CallPhase.CONNECTING && progress.isResolving;
+  const phase = waitsForName ? CallPhase.RESOLVING : progress.phase;
   const nowMs = clock.now();
   const { streamId } = cause;
   return {
@@ -148,6 +152,7 @@ function deadlineMessage(progress: CallProgress, end: CallEnd, waitsFor: () => s
     case CallPhase.STARTING:
       events.push('it had passed when the call was started');
       break;
+    case CallPhase.RESOLVING:
     case CallPhase.CONNECTING:
       events.push(`waiting for a connection (${waitsFor()})`);
       break;

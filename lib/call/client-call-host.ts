@@ -41,6 +41,8 @@ export interface ClientCallHost {
   readonly scopes: ScopeStorage | null;
   /** The request header template of `method` with `grpc-encoding`, if any: the same array object each time (see `RequestTemplates`). */
   template(method: MethodDescriptor, encoding: string | null): HeaderList;
+  /** Calls without a connection wait for a name to be looked up, or that is what failed. */
+  readonly isResolving: boolean;
   /** What calls without a connection wait for, in words. */
   describeWait(): string;
   /**

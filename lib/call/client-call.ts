@@ -170,7 +170,7 @@ export class ClientCallImpl
       this.#endWith(this.#expired());
       return;
     }
-    const message = `Call cancelled: the call that it was made in was aborted (${abortion})`;
+    const message = `Cancelled by parent call: the call that it was made in was aborted (${abortion})`;
     this.#abort(Status.CANCELLED, message, undefined, EndedBy.LIBRARY);
   }
 
@@ -399,6 +399,10 @@ export class ClientCallImpl
   /** `streamId`: of the stream, if it has just been closed. */
   #expired(streamId: number | null = this.#stream?.id ?? null): CallStatus {
     return expiredStatus(this, this.#host.clock, streamId, () => this.#host.describeWait());
+  }
+
+  get isResolving(): boolean {
+    return this.#host.isResolving;
   }
 
   /** `status` together with how the call ended, for ends that no closing stream explains. */

@@ -6,6 +6,7 @@ import type { ScopeStorage } from '../call-scope.ts';
 import type { MethodDescriptor } from '../method.ts';
 import type { CompressionSettings } from '../protocol/compression.ts';
 import type { RequestReader } from '../protocol/request-headers.ts';
+import type { ResponseTemplates } from '../protocol/response-headers.ts';
 import type { ServerMethod } from './call.ts';
 import type { InflateSlots } from './inflate-slots.ts';
 import type { ReadyQueue } from './ready-queue.ts';
@@ -34,6 +35,8 @@ export interface ServerCallHost {
   /** Reads request headers, with a small cache by identity; one per connection. */
   readonly requestReader: RequestReader;
   readonly compression: CompressionSettings;
+  /** The initial headers of responses, shared by the connections of a server. */
+  readonly responseTemplates: ResponseTemplates;
   /** L19, for this connection. */
   readonly inflates: InflateSlots;
   /** Carries what calls made in handlers inherit; null while there are no such calls in this process. */

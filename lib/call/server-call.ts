@@ -22,7 +22,6 @@ import type { MethodDescriptor } from '../method.ts';
 import { unknownEncoding } from '../protocol/compression.ts';
 import type { RequestFacts } from '../protocol/request-headers.ts';
 import {
-  encodedTemplate,
   OK_TRAILERS,
   RESPONSE_TEMPLATE,
   statusExtra,
@@ -143,8 +142,10 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   sendMetadata(metadata: HeaderList | null): void {
     if (this.#headersSent || this.#answered) return;
     this.#headersSent = true;
+    const templates = this.#host.responseTemplates;
+    const compression = this.#compression;
     const template =
-      this.#compression === null ? RESPONSE_TEMPLATE : encodedTemplate(this.#compression.encoding);
+      compression === null ? templates.plain : templates.encoded(compression.encoding);
     this.#stream.sendHeaders(template, metadata, false);
   }
 

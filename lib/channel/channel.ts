@@ -200,7 +200,7 @@ export class Channel implements CallFactory, ClientCallHost {
     this.#closing = true;
     for (const call of this.#calls.toArray()) {
       // Only createCall makes calls for this host.
-      (call as ClientCallImpl).cancel('the channel was closed');
+      (call as ClientCallImpl).cancel('Cancelled on client: the channel was closed');
     }
     this.#subchannel.shutdownNow('the channel was closed');
     this.#finishClose();
@@ -215,9 +215,15 @@ export class Channel implements CallFactory, ClientCallHost {
       : this.#templates.ofEncoded(method, encoding);
   }
 
+  get isResolving(): boolean {
+    return this.#subchannel.isResolving;
+  }
+
   describeWait(): string {
-    const { state, lastError } = this.#subchannel;
-    const text = `${state.toLowerCase().replace('_', ' ')} to ${this.target}`;
+    const { state, lastError, isResolving } = this.#subchannel;
+    const isLookingUp = isResolving && state === ConnectivityState.CONNECTING;
+    const doing = isLookingUp ? 'resolving the name of' : `${state.toLowerCase()} to`;
+    const text = `${doing.replace('_', ' ')} ${this.target}`;
     return lastError === null ? text : `${text}, last error: ${lastError.message}`;
   }
 
@@ -268,8 +274,7 @@ export class Channel implements CallFactory, ClientCallHost {
       this.#picker = new FixedPicker({
         transport: null,
         failure: unavailable(
-          // The words of grpc-js, which programs match on.
-          `No connection established${lastError === null ? '' : `. Last error: ${lastError.message}`}`,
+          noConnection(lastError, this.isResolving, this.target),
           lastError ?? undefined,
         ),
         drop: false,
@@ -325,6 +330,14 @@ export class Channel implements CallFactory, ClientCallHost {
       cause: undefined,
     };
   }
+}
+
+/** In the words of grpc-js, which programs match on. */
+function noConnection(lastError: Error | null, isResolving: boolean, target: string): string {
+  if (lastError === null) return 'No connection established';
+  return isResolving
+    ? `Name resolution failed for target ${target}: ${lastError.message}`
+    : `No connection established. Last error: ${lastError.message}`;
 }
 
 function unavailable(message: string, cause: unknown): CallStatus {

@@ -66,6 +66,8 @@ export class Subchannel {
   /** When the attempt under way is over, the server's first SETTINGS included. */
   #attemptEndsMs: number;
   #lastError: Error | null;
+  /** The last attempt failed while a name was looked up. */
+  #lookupFailed: boolean;
   #fruitlessConnections: number;
 
   constructor(options: SubchannelOptions, listener: SubchannelListener) {
@@ -80,6 +82,7 @@ export class Subchannel {
     this.#nextAttemptMs = 0;
     this.#attemptEndsMs = 0;
     this.#lastError = null;
+    this.#lookupFailed = false;
     this.#fruitlessConnections = 0;
   }
 
@@ -102,6 +105,11 @@ export class Subchannel {
     return this.#lastError;
   }
 
+  /** The attempt under way, or else the last one, has not got beyond looking up a name. */
+  get isResolving(): boolean {
+    return this.#attempt === null ? this.#lookupFailed : this.#attempt.isResolving === true;
+  }
+
   /** Dials unless there is a connection, an attempt under way, or the backoff to wait for. */
   connect(): void {
     if (this.#state !== ConnectivityState.IDLE) return;
@@ -114,6 +122,7 @@ export class Subchannel {
     this.#attempt = connector.connect(timeoutMs, {
       onConnected: (duplex) => this.#onConnected(duplex),
       onFailed: (error) => {
+        this.#lookupFailed = this.#attempt?.isResolving === true;
         this.#attempt = null;
         this.#onFailed(error);
       },
@@ -156,6 +165,7 @@ export class Subchannel {
 
   #onConnected(duplex: ByteDuplex): void {
     this.#attempt = null;
+    this.#lookupFailed = false;
     const { clock, observer, keepaliveWithoutCalls } = this.#options;
     const leftMs = Math.max(0, this.#attemptEndsMs - clock.now());
     const firstSettingsTimeoutMs = Math.min(this.#limits.firstSettingsTimeoutMs, leftMs);

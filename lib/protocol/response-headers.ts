@@ -7,7 +7,7 @@ import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallStatus } from '../call/call.ts';
 import { validateBinaryHeaders } from '../metadata.ts';
 import { Status, statusOfHttpStatus } from '../status.ts';
-import { IDENTITY } from './compression.ts';
+import { type CompressionCodecs, IDENTITY } from './compression.ts';
 import { GRPC_CONTENT_TYPE, isGrpcContentType } from './content-type.ts';
 import { decodeGrpcMessage, encodeGrpcMessage } from './grpc-message.ts';
 
@@ -17,7 +17,7 @@ const MAX_STATUS = 0x7fff_ffff;
 /** No header fields. */
 export const NO_HEADERS: HeaderList = Object.freeze([]);
 
-/** Initial headers of every response, and of Trailers-Only responses; metadata or status follow. */
+/** Initial headers of Trailers-Only responses, and the beginning of those of all others; metadata or status follow. */
 export const RESPONSE_TEMPLATE: HeaderList = Object.freeze([
   ':status',
   '200',
@@ -28,16 +28,30 @@ export const RESPONSE_TEMPLATE: HeaderList = Object.freeze([
 /** Trailers of a call that ended well; trailing metadata follows. */
 export const OK_TRAILERS: HeaderList = Object.freeze(['grpc-status', '0']);
 
-const ENCODED_TEMPLATES = new Map<string, HeaderList>();
+/** The initial headers that a server's responses begin with, the same arrays each time. */
+export class ResponseTemplates {
+  /** Those of messages that are not compressed. */
+  readonly plain: HeaderList;
+  readonly #encoded: Map<string, HeaderList>;
 
-/** `RESPONSE_TEMPLATE` with `grpc-encoding`, the same array each time. `encoding` must be the name of a codec: they are few. */
-export function encodedTemplate(encoding: string): HeaderList {
-  let template = ENCODED_TEMPLATES.get(encoding);
-  if (template === undefined) {
-    template = Object.freeze([...RESPONSE_TEMPLATE, 'grpc-encoding', encoding]);
-    ENCODED_TEMPLATES.set(encoding, template);
+  /** compression.md: responses tell which encodings of requests `codecs` can read, so that clients may change theirs. */
+  constructor(codecs: CompressionCodecs) {
+    this.plain =
+      codecs.accepted === IDENTITY
+        ? RESPONSE_TEMPLATE
+        : Object.freeze([...RESPONSE_TEMPLATE, ...codecs.acceptField]);
+    this.#encoded = new Map();
   }
-  return template;
+
+  /** With `grpc-encoding`. `encoding` must be the name of a codec: they are few. */
+  encoded(encoding: string): HeaderList {
+    let template = this.#encoded.get(encoding);
+    if (template === undefined) {
+      template = Object.freeze([...this.plain, 'grpc-encoding', encoding]);
+      this.#encoded.set(encoding, template);
+    }
+    return template;
+  }
 }
 
 const REFUSAL_TEMPLATES: ReadonlyMap<number, HeaderList> = new Map(
@@ -206,7 +220,8 @@ export function httpFault(facts: ResponseFacts, headers: HeaderList): CallStatus
     code: ok ? Status.UNKNOWN : statusOfHttpStatus(httpStatus),
     message: ok
       ? `server answered ${shown}, not ${GRPC_CONTENT_TYPE}`
-      : `server answered with HTTP status ${httpStatus}`,
+      : // The words of grpc-js, which programs match on.
+        `Received HTTP status code ${httpStatus}`,
     trailers: headers,
     cause: undefined,
   };

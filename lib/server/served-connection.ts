@@ -17,6 +17,7 @@ import type { ScopeStorage } from '../call-scope.ts';
 import { scopeStorage } from '../platform/call-context.ts';
 import type { CompressionSettings } from '../protocol/compression.ts';
 import { RequestReader } from '../protocol/request-headers.ts';
+import type { ResponseTemplates } from '../protocol/response-headers.ts';
 import { HandlerSlots } from './handler-slots.ts';
 import type { LingeringRegister } from './lingering-handlers.ts';
 import type { MethodTable } from './method-table.ts';
@@ -28,6 +29,7 @@ export interface ServedConnectionOptions {
   readonly observer: TransportObserver | null;
   readonly trips: TripCounters;
   readonly compression: CompressionSettings;
+  readonly responseTemplates: ResponseTemplates;
   readonly methods: MethodTable;
   readonly lingering: LingeringRegister;
   readonly onUncaught: (error: unknown) => void;
@@ -43,6 +45,7 @@ export class ServedConnection implements ServerCallHost {
   readonly readyQueue: ReadyQueue;
   readonly requestReader: RequestReader;
   readonly compression: CompressionSettings;
+  readonly responseTemplates: ResponseTemplates;
   readonly inflates: InflateSlots;
   readonly #methods: MethodTable;
   readonly #slots: HandlerSlots;
@@ -59,6 +62,7 @@ export class ServedConnection implements ServerCallHost {
     this.readyQueue = new ReadyQueue(options.onUncaught);
     this.requestReader = new RequestReader();
     this.compression = options.compression;
+    this.responseTemplates = options.responseTemplates;
     this.inflates = new InflateSlots(limits.maxConcurrentInflates);
     this.#methods = options.methods;
     this.#trips = options.trips;

@@ -24,6 +24,7 @@ import {
   type CompressionSettings,
   compressionSettings,
 } from '../protocol/compression.ts';
+import { ResponseTemplates } from '../protocol/response-headers.ts';
 import {
   HANDLER_LINGERS,
   type LingeringHandlers,
@@ -76,6 +77,7 @@ export class GrpcServer {
   #notices: number;
   #noticesLeftOut: number;
   readonly #compression: CompressionSettings;
+  readonly #responseTemplates: ResponseTemplates;
   /** Set while the server serves: see lib/platform/call-context.ts. */
   #leaveCallContext: (() => void) | null;
   readonly #report: ErrorReporter;
@@ -109,6 +111,7 @@ export class GrpcServer {
       options.compression,
       options.compressionMinOctets,
     );
+    this.#responseTemplates = new ResponseTemplates(this.#compression.codecs);
     this.#leaveCallContext = null;
     this.#report = options.reportError ?? reportToConsole;
     this.#notice = options.onNotice ?? ((): void => {});
@@ -232,6 +235,7 @@ export class GrpcServer {
       observer: this.#observer,
       trips: this.#trips,
       compression: this.#compression,
+      responseTemplates: this.#responseTemplates,
       methods: this.#methods,
       lingering: this.#lingering,
       onUncaught: (error) => this.#report(error, 'server'),

@@ -238,3 +238,74 @@ await t.test('through a stub: nobody listens at the port', async (t) => {
   t.equal(end?.endedBy, EndedBy.CONNECTION);
   t.match(String(error), /UNAVAILABLE: No connection established\. Last error: .*127\.0\.0\.1:1/);
 });
+
+await t.test('a name that is not found: the words and the phase say so', async (t) => {
+  const connector = new ScriptedConnector();
+  const channel = new Channel('nowhere.test:1', { connector });
+  const waiting = call(channel, ECHO, Uint8Array.of(1), withTimeout(20));
+  connector.last.isResolving = true;
+  const expired = (await waiting.outcome).status;
+  t.match(
+    expired.message,
+    /^Deadline exceeded after \d\.\d{3}s: waiting for a connection \(resolving the name of nowhere\.test:1\)$/,
+  );
+  t.equal(expired.end?.phase, CallPhase.RESOLVING);
+  const failing = call(channel, ECHO, Uint8Array.of(1));
+  connector.last.fail('the host name is unknown');
+  const { status } = await failing.outcome;
+  t.equal(status.code, Status.UNAVAILABLE);
+  t.equal(
+    status.message,
+    'Name resolution failed for target nowhere.test:1: the host name is unknown',
+  );
+  t.equal(status.end?.phase, CallPhase.RESOLVING);
+  t.equal(status.end?.endedBy, EndedBy.CONNECTION);
+  await channel.closeNow();
+});
+
+await t.test('calls that never left the stub say who ended them, too', async (t) => {
+  const octets = (value: Uint8Array): Uint8Array => value;
+  const fails = (): never => {
+    throw new Error('cannot');
+  };
+  const nowhere = { port: () => 1 } as Parameters<typeof openStub>[3];
+  const methods = {
+    M: unaryUnaryInvocationDescription(octets, octets),
+    Bad: unaryUnaryInvocationDescription<Uint8Array, Uint8Array>(fails, octets),
+  };
+  const stub = openStub(t, 's', methods, nowhere);
+  const none = new Uint8Array(0);
+  const signal = AbortSignal.abort(new Error('enough'));
+  const cases: [Promise<unknown>, RegExp, EndedBy][] = [
+    [stub.M(none, 0), /^DEADLINE_EXCEEDED: Deadline exceeded: the timeout is zero/, 'library'],
+    [stub.M(none, { timeout: 9, signal }), /^CANCELLED: Cancelled on client: by its/, 'user'],
+    [stub.Bad(none, 9), /^INTERNAL: request serializer of \/s\/Bad failed: cannot$/, 'user'],
+  ];
+  for (const [promise, message, endedBy] of cases) {
+    const error = (await promise.catch((raised: unknown) => raised)) as RpcError;
+    t.match(error.message, message);
+    t.equal(error.end?.endedBy, endedBy);
+    t.equal(error.end?.phase, CallPhase.STARTING);
+    t.equal(error.end?.peer, null);
+  }
+});
+
+await t.test('the words of grpc-js that programs match on', async (t) => {
+  const reset = async (code: number, initiator: Initiator = Initiator.REMOTE): Promise<string> => {
+    const { host, listener, stream } = started();
+    stream.close(code, initiator);
+    host.run();
+    return listener.status?.message ?? '';
+  };
+  t.match(await reset(ErrorCode.INTERNAL_ERROR), /^Received RST_STREAM with code 2/);
+  t.match(await reset(ErrorCode.NO_ERROR), /^Received RST_STREAM with code 0/);
+  t.match(await reset(ErrorCode.CANCEL), /^Call cancelled/);
+  t.match(
+    await reset(ErrorCode.ENHANCE_YOUR_CALM),
+    /^Bandwidth exhausted or memory limit exceeded/,
+  );
+  t.match(await reset(ErrorCode.INADEQUATE_SECURITY), /^Protocol not secure enough/);
+  t.match(await reset(ErrorCode.REFUSED_STREAM), /^Stream refused by server/);
+  t.match(await reset(0, Initiator.CONNECTION), /^Connection dropped/);
+  // `Cancelled on client`, `Name resolution failed for target`, `No connection established` and `Deadline exceeded` are in the cases above.
+});

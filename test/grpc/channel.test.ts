@@ -382,7 +382,7 @@ await t.test('closeNow cancels the calls in flight, here and on the server', asy
   await channel.closeNow();
   const { status } = await inFlight.outcome;
   t.equal(status.code, Status.CANCELLED);
-  t.equal(status.message, 'the channel was closed');
+  t.equal(status.message, 'Cancelled on client: the channel was closed');
   t.equal(channel.activeCalls, 0);
   await settle();
   t.ok(held?.call.cancelled);

@@ -20,8 +20,10 @@ import { ManualCodec, manuallyCompressed, manualSettings } from './manual-codec.
 const LONG = new Array<number>(INLINE_OCTETS).fill(7);
 const LONG_MESSAGE = new Uint8Array(COMPRESS_INLINE + 1).fill(5);
 const SIX = Uint8Array.of(1, 1, 1, 2, 2, 2);
-const ENCODED = 'headers :status=200, content-type=application/grpc, grpc-encoding=manual';
-const PLAIN = 'headers :status=200, content-type=application/grpc';
+// compression.md: every response tells what the server reads.
+const PLAIN =
+  'headers :status=200, content-type=application/grpc, grpc-accept-encoding=identity,manual';
+const ENCODED = `${PLAIN}, grpc-encoding=manual`;
 
 function serve(method: MethodDescriptor, sends = false, limits = {}) {
   const codec = new ManualCodec();

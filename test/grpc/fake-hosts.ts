@@ -25,7 +25,7 @@ import {
   NO_CODECS,
 } from '../../lib/protocol/compression.ts';
 import { RequestReader, RequestTemplates } from '../../lib/protocol/request-headers.ts';
-import { ResponseReader } from '../../lib/protocol/response-headers.ts';
+import { ResponseReader, ResponseTemplates } from '../../lib/protocol/response-headers.ts';
 import { statusName } from '../../lib/status.ts';
 import {
   CLIENT_LIMITS,
@@ -91,6 +91,8 @@ export class FakeClientHost implements ClientCallHost {
       ? this.templates.of(method)
       : this.templates.ofEncoded(method, encoding);
   }
+
+  isResolving = false;
 
   describeWait(): string {
     return 'connecting to test';
@@ -174,6 +176,7 @@ export class FakeServerHost implements ServerCallHost {
   readonly waiting: SlotCall[] = [];
   acquired = 0;
   released = 0;
+  readonly responseTemplates: ResponseTemplates;
   readonly compression: CompressionSettings;
   readonly inflates: InflateSlots;
   scopes: ScopeStorage | null = null;
@@ -181,6 +184,7 @@ export class FakeServerHost implements ServerCallHost {
   constructor(overrides?: Partial<Limits>, compression: CompressionSettings = NO_COMPRESSION) {
     this.limits = resolveLimits(SERVER_LIMITS, overrides);
     this.compression = compression;
+    this.responseTemplates = new ResponseTemplates(compression.codecs);
     this.inflates = new InflateSlots(this.limits.maxConcurrentInflates);
   }
 

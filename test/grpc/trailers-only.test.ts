@@ -73,7 +73,7 @@ await t.test('C21 without grpc-status the HTTP status decides', async (t) => {
   for (const httpStatus of [400, 401, 403, 404, 418, 429, 431, 500, 502, 503, 504, 999]) {
     const listener = trailersOnly(':status', String(httpStatus), 'content-type', 'text/html');
     t.strictSame(listener.log, [`status ${statusName(statusOfHttpStatus(httpStatus))}`]);
-    t.match(listener.status?.message as string, `HTTP status ${httpStatus}`);
+    t.match(listener.status?.message as string, `Received HTTP status code ${httpStatus}`);
   }
 });
 
@@ -101,7 +101,7 @@ await t.test(
     host.run();
     t.strictSame(listener.log, ['status UNAVAILABLE']);
     const message = listener.status?.message as string;
-    t.match(message, /^server answered with HTTP status 502: <p> Bad gateway<\/p>x+$/);
+    t.match(message, /^Received HTTP status code 502: <p> Bad gateway<\/p>x+$/);
     t.ok(message.length < 1100);
   },
 );
@@ -112,7 +112,7 @@ await t.test('C21 a short foreign body ends with END_STREAM or trailers', async 
   data.stream.receive(new TextEncoder().encode('not here'), true);
   data.host.run();
   t.strictSame(data.listener.log, ['status UNIMPLEMENTED']);
-  t.equal(data.listener.status?.message, 'server answered with HTTP status 404: not here');
+  t.equal(data.listener.status?.message, 'Received HTTP status code 404: not here');
   const trailers = start();
   trailers.stream.listener?.onHeaders([':status', '404'], false, true);
   trailers.stream.receive([0x79]);

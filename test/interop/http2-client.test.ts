@@ -84,6 +84,7 @@ await t.test('the fields of a response', async (t) => {
   const response = await exchange(session, requestFields(ECHO.path, { metadata }));
   t.equal(response.headers[':status'], 200);
   t.equal(response.headers['content-type'], 'application/grpc');
+  t.match(String(response.headers['grpc-accept-encoding']), /^identity,gzip,deflate/);
   t.equal(response.headers['grpc-status'], undefined, 'the status is in the trailers');
   t.strictSame(
     pairsOf(response.rawHeaders).filter(([key]) => key !== 'grpc-accept-encoding'),

@@ -9,6 +9,7 @@ import { ScriptedPipe } from './scripted-peer.ts';
 export class ScriptedAttempt implements ConnectAttempt {
   readonly timeoutMs: number;
   cancelled = false;
+  isResolving = false;
   readonly #listener: ConnectListener;
 
   constructor(timeoutMs: number, listener: ConnectListener) {

@@ -112,6 +112,10 @@ class SocketConnectAttempt implements ConnectAttempt {
     this.#timer = clock.setTimer(timeoutMs, () => this.#onTimeout(timeoutMs), false);
   }
 
+  get isResolving(): boolean {
+    return this.#phase === 'name lookup';
+  }
+
   cancel(): void {
     if (this.#finish()) this.#socket?.destroy();
   }
