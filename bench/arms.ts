@@ -34,12 +34,10 @@ const implementations: readonly Implementation[] = [
   node('node-http2', 'bare node:http2 in the shape of gRPC, no codec'),
   node('nice-grpc', 'nice-grpc (on @grpc/grpc-js)', true),
   node('connect-node', '@connectrpc/connect-node, gRPC transport (its own codec)', true),
-  {
-    name: 'grpc-go',
-    description: 'grpc-go with GOMAXPROCS=1',
-    needsPeers: false,
-    program: () => builtProgram('grpc-go'),
-  },
+  built('grpc-go', 'grpc-go with GOMAXPROCS=1'),
+  built('tonic', 'tonic on a runtime of one thread, plaintext only'),
+  built('grpc-cpp', 'gRPC C++ (C-core), callback API'),
+  node('against', 'purewire of the revision that --against names'),
 ];
 
 /** The name of the arm everything is compared with, where it takes part. */
@@ -47,6 +45,9 @@ export const subjectName = 'purewire';
 
 /** The subject against itself: what differs here is noise. */
 export const controlName = 'control';
+
+/** Another revision of the subject. */
+export const againstName = 'against';
 
 /** All implementation names with their descriptions, for `--help`. */
 export function describeImplementations(): readonly { name: string; description: string }[] {
@@ -74,10 +75,18 @@ export function whyNot(arm: Arm, workload: Workload): string | null {
       return `${each.name} is not built (npm run bench -- --build-peers; needs its toolchain)`;
     }
   }
+  const { kind } = workload.load;
   const rawClient = arm.client.name === 'raw-echo';
   if (rawClient !== (arm.server.name === 'raw-echo')) return 'the raw echo speaks no HTTP/2';
-  if (rawClient && (workload.load.kind === 'connect' || workload.load.kind === 'open-loop')) {
-    return 'the raw echo has no calls to do that with';
+  if (rawClient && kind === 'open-loop') return 'the raw echo has no calls to do that with';
+  if (kind === 'connect' && arm.client.name.startsWith('framed-')) {
+    return 'the framed echo keeps its connections';
+  }
+  if (kind === 'open-loop' && arm.client.program !== null) {
+    return `${arm.client.name} has no open-loop client`;
+  }
+  if (workload.tls && [arm.client.name, arm.server.name].includes('tonic')) {
+    return 'tonic takes no certificate that is its own authority';
   }
   if (rawClient && workload.load.kind === 'server-stream' && workload.load.inFlight > 1) {
     return 'the raw echo runs one stream';
@@ -100,13 +109,17 @@ export function workerCommand(
   return [process.execPath, ...nodeFlags, main];
 }
 
-/** What a Node worker loads for `implementation`: the control is purewire under another name. */
-export function moduleName(implementation: Implementation): string {
-  return implementation.name === controlName ? subjectName : implementation.name;
+/** What a Node worker loads for `implementation`: control and against are purewire under other names. */
+export function moduleName({ name }: Implementation): string {
+  return name === controlName || name === againstName ? subjectName : name;
 }
 
 function node(name: string, description: string, needsPeers = false): Implementation {
   return { name, description, needsPeers, program: null };
+}
+
+function built(name: string, description: string): Implementation {
+  return { name, description, needsPeers: false, program: () => builtProgram(name) };
 }
 
 function builtProgram(name: string): string | null {

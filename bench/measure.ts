@@ -3,9 +3,10 @@
  * that whatever the machine does meanwhile meets all arms alike.
  */
 
-import { type Arm, moduleName, workerCommand } from './arms.ts';
+import { type Arm, againstName, type Implementation, moduleName, workerCommand } from './arms.ts';
 import { type Disturbance, disturbanceBetween, processorTimes } from './machine.ts';
 import type { BenchOptions } from './options.ts';
+import { type Pace, paceOf } from './pace.ts';
 import type { Load, RunParams, RunResult, TlsMaterial, Usage } from './protocol.ts';
 import { usageBetween } from './worker/usage.ts';
 import { canPinTo, WorkerProcess } from './worker-process.ts';
@@ -15,6 +16,10 @@ const warmUpSliceMs = 400;
 const warmUpMs = 1_500;
 const warmUpInFlight = 16;
 const warmUpCompletions = 20_000;
+/** What starting an arm, its warm-up and changing arms are expected to take. */
+const startMs = 400;
+const expectedWarmUpMs = 1_200;
+const sliceOverheadMs = 15;
 const quickMessagesPerStream = 10_000;
 
 /** A closed loop as the load says, until the time is over. */
@@ -74,11 +79,10 @@ export function loadOf(workload: Workload, quick: boolean): Load {
 }
 
 /** Planned milliseconds of a row with `arms` arms, for the time left. */
-export function plannedMs(arms: number, options: BenchOptions): number {
-  const start = 400 * arms;
-  const warmUp = arms * 1_200;
-  const slices = options.blocksPerLaunch * arms * 2 * (options.sliceMs + options.rampMs + 15);
-  return options.launches * (start + warmUp + slices);
+export function plannedMs(workload: Workload, arms: number, options: BenchOptions): number {
+  const pace = paceOf(workload, options);
+  const slices = pace.blocksPerLaunch * arms * 2 * (pace.sliceMs + pace.rampMs + sliceOverheadMs);
+  return pace.launches * (arms * (startMs + expectedWarmUpMs) + slices);
 }
 
 /** Measures `workload` on `arms`. Rejects with a WorkerError when a process fails; no process outlives the call. */
@@ -89,29 +93,30 @@ export async function measureRow(
   tls: TlsMaterial | null,
   progress: Progress,
 ): Promise<RowSamples> {
-  const load = loadOf(workload, options.quick);
+  const load = loadOf(workload, options.effort === 'quick');
+  const pace = paceOf(workload, options);
   const launches: LaunchSample[] = [];
   let described: RowSamples['arms'] = [];
   let arrivalsPerSecond = 0;
-  for (let launch = 0; launch < options.launches; launch++) {
-    const label = options.launches === 1 ? '' : `launch ${launch + 1}/${options.launches}, `;
+  for (let launch = 0; launch < pace.launches; launch++) {
+    const label = pace.launches === 1 ? '' : `launch ${launch + 1}/${pace.launches}, `;
     const running: ArmProcesses[] = [];
     try {
       for (const arm of arms) {
         progress.stage(`${label}starting ${arm.name}`);
         running.push(await startArm(arm, load, options, tls, []));
-        progress.passed(400);
+        progress.passed(startMs);
       }
       for (const each of running) {
         progress.stage(`${label}warming up ${each.arm.name}`);
         await warmUp(each, load);
-        progress.passed(1_200);
+        progress.passed(expectedWarmUpMs);
       }
       if (workload.openLoop !== null && arrivalsPerSecond === 0) {
         arrivalsPerSecond = await arrivalRate(workload, running);
       }
       launches.push({
-        blocks: await measureBlocks(running, options, arrivalsPerSecond, label, progress),
+        blocks: await measureBlocks(running, pace, arrivalsPerSecond, label, progress),
       });
       described = running.map((each) => ({ name: each.arm.name, ...each.versions }));
     } finally {
@@ -142,9 +147,12 @@ export async function startArm(
     pin ? options.clientCore : null,
   );
   try {
-    const common = { tls, library: null, maxStreams };
+    const common = { tls, maxStreams };
+    const library = ({ name }: Implementation): string | null =>
+      name === againstName ? options.againstFolder : null;
     const served = await server.ask('start', {
       ...common,
+      library: library(arm.server),
       role: 'server',
       implementation: moduleName(arm.server),
       port: 0,
@@ -152,6 +160,7 @@ export async function startArm(
     });
     const called = await client.ask('start', {
       ...common,
+      library: library(arm.client),
       role: 'client',
       implementation: moduleName(arm.client),
       port: served.port,
@@ -195,14 +204,14 @@ export async function runSlice(processes: ArmProcesses, params: RunParams): Prom
 
 async function measureBlocks(
   running: readonly ArmProcesses[],
-  options: BenchOptions,
+  pace: Pace,
   arrivalsPerSecond: number,
   label: string,
   progress: Progress,
 ): Promise<BlockSample[]> {
   const blocks: BlockSample[] = [];
-  for (let block = 0; block < options.blocksPerLaunch; block++) {
-    progress.stage(`${label}block ${block + 1}/${options.blocksPerLaunch}`);
+  for (let block = 0; block < pace.blocksPerLaunch; block++) {
+    progress.stage(`${label}block ${block + 1}/${pace.blocksPerLaunch}`);
     // The order turns by one arm per block, then runs forward and backward.
     const turn = block % running.length;
     const forward = [...running.slice(turn), ...running.slice(0, turn)];
@@ -212,13 +221,13 @@ async function measureBlocks(
       slices.push(
         await runSlice(each, {
           ...unlimited,
-          rampMs: options.rampMs,
-          durationMs: options.sliceMs,
+          rampMs: pace.rampMs,
+          durationMs: pace.sliceMs,
           arrivalsPerSecond,
           seed: block + 1,
         }),
       );
-      progress.passed(options.rampMs + options.sliceMs + 15);
+      progress.passed(pace.rampMs + pace.sliceMs + sliceOverheadMs);
     }
     const own = slices.reduce((sum, slice) => sum + cpuMicros(slice), 0);
     blocks.push({ slices, ...disturbanceBetween(before, processorTimes(), own) });

@@ -43,7 +43,7 @@ async function profileArm(
   folder: string,
 ): Promise<void> {
   const kind = options.profileKind;
-  const load = loadOf(workload, options.quick);
+  const load = loadOf(workload, options.effort === 'quick');
   const processes = await startArm(arm, load, options, tls, []);
   try {
     await warmUp(processes, load);

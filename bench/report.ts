@@ -5,7 +5,7 @@ import type { Progress } from './measure.ts';
 import type { Probe, ProbeResult } from './probes/probe.ts';
 import type { Estimate } from './statistics.ts';
 import type { ArmSummary, GoalResult, RowSummary } from './summary.ts';
-import type { Workload } from './workloads.ts';
+import type { Goal, Workload } from './workloads.ts';
 
 const kib = 1024;
 const mebibyte = 1024 * 1024;
@@ -82,7 +82,7 @@ export function rowTable(workload: Workload, summary: RowSummary): string {
 }
 
 /** The table of a row that is not a load. */
-export function probeTable(probe: Probe, result: ProbeResult): string {
+export function probeTable(probe: Pick<Probe, 'name' | 'title'>, result: ProbeResult): string {
   return [
     `${probe.name}: ${probe.title}`,
     ...table([result.columns, ...result.lines]).map((line) => `  ${line}`),
@@ -115,13 +115,16 @@ function columnsOf(workload: Workload, summary: RowSummary): Column[] {
   if (latency) {
     columns.push({ title: 'p50', cell: (arm) => micros(arm.p50 ?? Number.NaN) });
     columns.push({ title: 'p99', cell: (arm) => micros(arm.p99 ?? Number.NaN) });
+    if (openLoop) {
+      columns.push({ title: 'p99.9', cell: (arm) => micros(arm.p999 ?? Number.NaN) });
+    }
   }
   if (compared && openLoop) {
     columns.push({ title: `p99 of ${subjectName}`, cell: (arm) => interval(arm.p99Ratio) });
   } else if (compared) {
     columns.push({ title: `rate of ${subjectName}`, cell: (arm) => interval(arm.rateRatio) });
     columns.push({
-      title: 'its CPU',
+      title: workload.compared === 'both' ? 'its CPU' : `its ${workload.compared} CPU`,
       cell: (arm) => (arm.cpuRatio === null ? '' : `${figure(arm.cpuRatio.median)}x`),
     });
   }
@@ -167,7 +170,8 @@ export function figure(value: number): string {
   return value.toPrecision(3);
 }
 
-function interval(ratio: Estimate | null): string {
+/** `2.1x [1.9, 2.3]`; empty for null. */
+export function interval(ratio: Estimate | null): string {
   if (ratio === null) return '';
   return `${figure(ratio.median)}x [${figure(ratio.low)}, ${figure(ratio.high)}]`;
 }
@@ -190,14 +194,19 @@ function notes(summary: RowSummary): string[] {
 }
 
 function goalLine({ goal, ratio, reached }: GoalResult): string {
-  const metric = goal.metric === 'rate' ? 'rate' : goal.metric;
-  const wanted =
-    goal.atLeast === undefined ? `at most ${goal.atMost}x` : `at least ${goal.atLeast}x`;
   const mark = reached ? 'PASS' : 'MISS';
-  return `${mark}  ${goal.level}: ${metric} ${wanted} ${goal.versus}; is ${interval(ratio)}`;
+  return `${mark}  ${goal.level}: ${wantedText(goal)}; is ${interval(ratio)}`;
 }
 
-function micros(value: number): string {
+/** `rate at least 25x grpc-js`. */
+export function wantedText(goal: Goal): string {
+  const wanted =
+    goal.atLeast === undefined ? `at most ${goal.atMost}x` : `at least ${goal.atLeast}x`;
+  return `${goal.metric} ${wanted} ${goal.versus}`;
+}
+
+/** `12.3 us`. */
+export function micros(value: number): string {
   return Number.isFinite(value) ? `${figure(value)} us` : '-';
 }
 
@@ -205,6 +214,7 @@ function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-function grouped(value: number): string {
+/** Thousands separated. */
+export function grouped(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }

@@ -1,23 +1,27 @@
 /** `npm run bench`: reads the command line, measures the rows, prints and saves what came out. */
 
 import { writeFileSync } from 'node:fs';
-import { type Arm, armNamed, whyNot } from './arms.ts';
+import { againstTable, anySlower, buildRevision } from './against.ts';
+import { type Arm, againstName, armNamed, controlName, subjectName, whyNot } from './arms.ts';
 import { makeCertificate } from './certificate.ts';
 import { machineInfo, revisionInfo } from './machine.ts';
-import { measureRow, plannedMs, type RowSamples } from './measure.ts';
+import { measureRow, plannedMs } from './measure.ts';
 import { type BenchOptions, helpText, parseOptions, UsageError } from './options.ts';
 import { installPeers } from './peers.ts';
-import type { Probe, ProbeResult } from './probes/probe.ts';
+import type { Probe } from './probes/probe.ts';
 import { probes } from './probes/probes.ts';
 import type { TlsMaterial } from './protocol.ts';
 import { duration, goalsTable, probeTable, rowTable, TerminalProgress } from './report.ts';
-import { type RowSummary, summarize } from './summary.ts';
+import {
+  type BenchResult,
+  type MeasuredProbe,
+  type RowResult,
+  readResult,
+  resultFormat,
+} from './results.ts';
+import { summarize } from './summary.ts';
 import { canPinTo, killAllWorkers } from './worker-process.ts';
 import { type Workload, workloads } from './workloads.ts';
-
-interface MeasuredProbe extends ProbeResult {
-  readonly name: string;
-}
 
 /** A row and the arms that can run it here. */
 interface PlannedRow {
@@ -31,11 +35,13 @@ async function main(): Promise<number> {
     process.stdout.write(helpText());
     return 0;
   }
+  if (options.mode === 'render') return render(options);
   if (options.mode === 'build-peers') {
     const { buildPeers } = await import('./build-peers.ts');
     return buildPeers(say);
   }
-  const plannedProbes = options.mode === 'measure' ? planProbes(options) : [];
+  const measuring = options.mode === 'measure';
+  const plannedProbes = measuring && options.against === null ? planProbes(options) : [];
   const plan = planRows(options, plannedProbes.length > 0);
   if (
     plannedProbes.length > 0 ||
@@ -52,7 +58,9 @@ async function main(): Promise<number> {
     const { profileRows } = await import('./profiles.ts');
     return profileRows(plan, options, tls, say);
   }
-  return measure(plan, plannedProbes, options, tls);
+  if (options.against === null) return measure(plan, plannedProbes, options, tls, null);
+  const { commit, folder } = buildRevision(options.against, say);
+  return measure(plan, [], { ...options, againstFolder: folder }, tls, commit);
 }
 
 async function measure(
@@ -60,26 +68,25 @@ async function measure(
   plannedProbes: readonly Probe[],
   options: BenchOptions,
   tls: TlsMaterial | null,
+  against: string | null,
 ): Promise<number> {
   const startedAt = new Date();
   const machine = machineInfo();
   const revision = revisionInfo();
-  const pinned = canPinTo(options.serverCore) && canPinTo(options.clientCore);
+  const { serverCore, clientCore, effort } = options;
+  const pinned = canPinTo(serverCore) && canPinTo(clientCore);
   const totalMs =
-    plan.reduce((sum, row) => sum + plannedMs(row.arms.length, options), 0) +
+    plan.reduce((sum, row) => sum + plannedMs(row.workload, row.arms.length, options), 0) +
     plannedProbes.reduce((sum, probe) => sum + probe.plannedMs, 0);
   say(
     `${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, Node ${machine.node}; ` +
       (pinned
-        ? `servers on core ${options.serverCore}, clients on core ${options.clientCore}`
+        ? `servers on core ${serverCore}, clients on core ${clientCore}`
         : 'NOT PINNED: taskset is missing or those cores are not ours, so clients and servers may share a core'),
   );
-  say(
-    `${plan.length + plannedProbes.length} rows, ${options.launches} launches of ${options.blocksPerLaunch} blocks, ` +
-      `slices of ${options.sliceMs} ms; about ${duration(totalMs)}\n`,
-  );
+  say(`${plan.length + plannedProbes.length} rows; about ${duration(totalMs)}\n`);
   const progress = new TerminalProgress(totalMs);
-  const measured: { samples: RowSamples; summary: RowSummary }[] = [];
+  const rows: RowResult[] = [];
   const failures: { row: string; error: string }[] = [];
   const fail = (row: string, error: unknown): void => {
     progress.clear();
@@ -90,15 +97,11 @@ async function measure(
   for (const { workload, arms } of plan) {
     progress.row(workload.name);
     try {
-      const samples = await measureRow(
-        workload,
-        arms,
-        options,
-        workload.tls ? tls : null,
-        progress,
-      );
+      const material = workload.tls ? tls : null;
+      const samples = await measureRow(workload, arms, options, material, progress);
       const summary = summarize(workload, samples);
-      measured.push({ samples, summary });
+      const { arms: versions, launches, arrivalsPerSecond } = samples;
+      rows.push({ ...summary, workload, versions, arrivalsPerSecond, samples: launches });
       progress.clear();
       process.stdout.write(`${rowTable(workload, summary)}\n`);
     } catch (error) {
@@ -115,7 +118,7 @@ async function measure(
         options,
         (text) => progress.stage(text),
       );
-      found.push({ name: probe.name, ...result });
+      found.push({ name: probe.name, title: probe.title, ...result });
       progress.clear();
       process.stdout.write(`${probeTable(probe, result)}\n`);
     } catch (error) {
@@ -123,36 +126,67 @@ async function measure(
     }
     progress.passed(probe.plannedMs);
   }
-  const summaries = measured.map((row) => row.summary);
-  process.stdout.write(goalsTable(summaries));
-  if (options.jsonFile !== null) {
-    const { jsonFile, ...settings } = options;
-    const result = {
-      format: 1,
-      startedAt: startedAt.toISOString(),
-      tookMs: Date.now() - startedAt.getTime(),
-      machine,
-      revision,
-      settings: { ...settings, pinned },
-      rows: measured.map((row) => ({ ...row.summary, samples: row.samples })),
-      probes: found,
-      failures,
-    };
+  process.stdout.write(goalsTable(rows));
+  if (against !== null) process.stdout.write(againstTable(rows, against));
+  const result: BenchResult = {
+    format: resultFormat,
+    startedAt: startedAt.toISOString(),
+    tookMs: Date.now() - startedAt.getTime(),
+    machine,
+    revision,
+    against,
+    settings: { effort, pinned, serverCore, clientCore },
+    rows,
+    probes: found,
+    failures,
+  };
+  await save(result, [], options);
+  say(`took ${duration(result.tookMs)}`);
+  const missed = rows.some((row) =>
+    row.goals.some(({ goal, reached }) => goal.level === 'mark' && !reached),
+  );
+  const worse = against === null ? missed : anySlower(rows);
+  return failures.length > 0 || (options.check && worse) ? 1 : 0;
+}
+
+/** `--from`: the tables, the page and the documents of earlier runs. */
+async function render(options: BenchOptions): Promise<number> {
+  const [first, ...others] = options.from.map(readResult);
+  if (first === undefined) throw new UsageError('--from takes the names of result files');
+  for (const row of first.rows) process.stdout.write(`${rowTable(row.workload, row)}\n`);
+  for (const probe of first.probes) process.stdout.write(`${probeTable(probe, probe)}\n`);
+  process.stdout.write(goalsTable(first.rows));
+  if (first.against !== null) process.stdout.write(againstTable(first.rows, first.against));
+  await save(first, others, options);
+  return 0;
+}
+
+/** Writes the files that the options ask for. */
+async function save(
+  result: BenchResult,
+  others: readonly BenchResult[],
+  { jsonFile, reportFile, docsFolder }: BenchOptions,
+): Promise<void> {
+  if (jsonFile !== null) {
     writeFileSync(jsonFile, `${JSON.stringify(result)}\n`);
     say(`results in ${jsonFile}`);
   }
-  say(`took ${duration(Date.now() - startedAt.getTime())}`);
-  const missed = summaries.some((row) =>
-    row.goals.some(({ goal, reached }) => goal.level === 'mark' && !reached),
-  );
-  return failures.length > 0 || (options.check && missed) ? 1 : 0;
+  if (reportFile !== null) {
+    const { reportPage } = await import('./pages/html-page.ts');
+    writeFileSync(reportFile, reportPage([result, ...others]));
+    say(`report in ${reportFile}`);
+  }
+  if (docsFolder !== null) {
+    const { writeDocuments } = await import('./pages/results-document.ts');
+    for (const file of writeDocuments([result, ...others], docsFolder)) say(`wrote ${file}`);
+  }
 }
 
 /** The rows asked for, each with the arms that can run it; says which cannot. Throws UsageError. */
 function planRows(options: BenchOptions, withProbes: boolean): PlannedRow[] {
   const wanted =
     options.only.length === 0
-      ? workloads.filter((row) => row.quick || !options.quick)
+      ? workloads.filter((row) => isWanted(row, options))
       : options.only.flatMap((name) => {
           const found = workloads.filter((row) => row.name === name);
           const begun = workloads.filter((row) => row.name.startsWith(name));
@@ -163,7 +197,7 @@ function planRows(options: BenchOptions, withProbes: boolean): PlannedRow[] {
         });
   const reasons = new Set<string>();
   const plan = wanted.map((workload) => {
-    const names = options.arms.length > 0 ? options.arms : armsOf(workload, options.quick);
+    const names = options.arms.length > 0 ? options.arms : armsOf(workload, options);
     const arms = names.map(namedArm).filter((arm) => {
       const reason = whyNot(arm, workload);
       if (reason !== null) reasons.add(`without ${arm.name}: ${reason}`);
@@ -178,17 +212,25 @@ function planRows(options: BenchOptions, withProbes: boolean): PlannedRow[] {
   return runnable;
 }
 
-/** The rows asked for that are not a load; none of them is quick. */
-function planProbes(options: BenchOptions): Probe[] {
-  if (options.only.length === 0) return options.quick ? [] : [...probes];
-  return probes.filter((probe) => options.only.some((name) => probe.name.startsWith(name)));
+/** Whether a run without `--only` has `row`. */
+function isWanted(row: Workload, { effort, against }: BenchOptions): boolean {
+  if (effort === 'quick') return row.quick;
+  return against === null || row.guarded;
 }
 
-/** The quick run leaves out the peers that only wrap others. */
-function armsOf(workload: Workload, quick: boolean): readonly string[] {
-  if (!quick) return workload.arms;
-  const left = ['framed-codec', 'nice-grpc', 'connect-node', 'grpc-go'];
-  return workload.arms.filter((name) => !left.includes(name));
+/** The rows asked for that are not a load; none of them is quick. */
+function planProbes({ only, effort }: BenchOptions): Probe[] {
+  if (only.length === 0) return effort === 'quick' ? [] : [...probes];
+  return probes.filter((probe) => only.some((name) => probe.name.startsWith(name)));
+}
+
+/** The quick run has only the peers its marks name, and those that show where they stand. */
+function armsOf(workload: Workload, { effort, against }: BenchOptions): readonly string[] {
+  if (against !== null) return [subjectName, controlName, againstName];
+  if (effort === 'thorough') return [...workload.arms, ...workload.moreArms];
+  if (effort === 'full') return workload.arms;
+  const taken = ['raw-echo', 'framed-echo', subjectName, controlName, 'grpc-js', 'node-http2'];
+  return workload.arms.filter((name) => taken.includes(name));
 }
 
 function namedArm(name: string): Arm {

@@ -1,9 +1,9 @@
 /** From samples to figures: medians per arm, ratios per block with intervals, the goals, and which blocks do not count. */
 
-import { controlName, subjectName } from './arms.ts';
+import { againstName, controlName, subjectName } from './arms.ts';
 import type { BlockSample, RowSamples, SliceSample } from './measure.ts';
 import { bootstrapMedian, type Estimate, median } from './statistics.ts';
-import type { Goal, Workload } from './workloads.ts';
+import type { ComparedSide, Goal, Workload } from './workloads.ts';
 
 // The rule by which a block is left out, whichever arm it would favour; fixed before measuring.
 const maxStealShare = 0.02;
@@ -12,6 +12,12 @@ const controlTolerance = 0.03;
 /** An interval wider than this says nothing about a few percent. */
 const controlWidth = 0.2;
 
+const comparedMetric: Readonly<Record<ComparedSide, keyof ArmBlock>> = {
+  both: 'cpuMicros',
+  client: 'clientMicros',
+  server: 'serverMicros',
+};
+
 /** One arm in one block. */
 interface ArmBlock {
   readonly rate: number;
@@ -19,7 +25,9 @@ interface ArmBlock {
   readonly serverMicros: number;
   readonly cpuMicros: number;
   readonly p50: number;
+  readonly p90: number;
   readonly p99: number;
+  readonly p999: number;
 }
 
 /** Medians of one arm, and what purewire makes of it. */
@@ -27,18 +35,30 @@ export interface ArmSummary {
   readonly name: string;
   /** Completions per second. */
   readonly rate: number;
+  readonly rateEstimate: Estimate;
+  /** Client and server together, or the one side that the row compares. */
+  readonly cpuEstimate: Estimate;
   /** CPU per completion in microseconds, user and system. */
   readonly clientMicros: number;
   readonly serverMicros: number;
   /** Latency in microseconds; null where the row records none. */
   readonly p50: number | null;
+  readonly p90: number | null;
   readonly p99: number | null;
+  readonly p999: number | null;
   /** purewire's rate ÷ this arm's; null for purewire itself, or where it does not take part. */
   readonly rateRatio: Estimate | null;
   /** purewire's p99 ÷ this arm's, where the row records latencies. */
   readonly p99Ratio: Estimate | null;
-  /** purewire's CPU per completion ÷ this arm's, both sides together. */
+  /** purewire's CPU per completion ÷ this arm's: both sides together, or the one that the row compares. */
   readonly cpuRatio: Estimate | null;
+}
+
+/** purewire against itself at another revision. */
+export interface AgainstSummary {
+  /** This revision ÷ the other one. */
+  readonly rate: Estimate;
+  readonly cpu: Estimate;
 }
 
 export interface GoalResult {
@@ -56,6 +76,8 @@ export interface RowSummary {
   readonly goals: readonly GoalResult[];
   /** purewire ÷ purewire; null when the control did not run. */
   readonly control: { readonly ratio: Estimate; readonly verdict: ControlVerdict } | null;
+  /** Null unless another revision took part. */
+  readonly against: AgainstSummary | null;
   readonly blocks: number;
   readonly discarded: number;
   /** True when more than half of the blocks broke the rule: then all are kept, and none of it is worth much. */
@@ -83,22 +105,32 @@ export function summarize(workload: Workload, samples: RowSamples): RowSummary {
     );
   };
   const controlRatio = ratio('rate', subjectName, controlName);
+  const againstRate = ratio('rate', subjectName, againstName);
+  const againstCpu = ratio('cpuMicros', subjectName, againstName);
+  const comparedCpu = comparedMetric[workload.compared];
+  const { latency } = workload.load;
   return {
     name: samples.name,
     arms: names.map((name) => {
       const middle = (metric: keyof ArmBlock): number =>
         median(blocks.map((block) => block.get(name)![metric]));
+      const estimate = (metric: keyof ArmBlock): Estimate =>
+        bootstrapMedian(launches.map((each) => each.map((block) => block.get(name)![metric])));
       const isSubject = name === subjectName;
       return {
         name,
         rate: middle('rate'),
+        rateEstimate: estimate('rate'),
+        cpuEstimate: estimate(comparedCpu),
         clientMicros: middle('clientMicros'),
         serverMicros: middle('serverMicros'),
-        p50: workload.load.latency ? middle('p50') : null,
-        p99: workload.load.latency ? middle('p99') : null,
+        p50: latency ? middle('p50') : null,
+        p90: latency ? middle('p90') : null,
+        p99: latency ? middle('p99') : null,
+        p999: latency ? middle('p999') : null,
         rateRatio: isSubject ? null : ratio('rate', subjectName, name),
-        p99Ratio: isSubject || !workload.load.latency ? null : ratio('p99', subjectName, name),
-        cpuRatio: isSubject ? null : ratio('cpuMicros', subjectName, name),
+        p99Ratio: isSubject || !latency ? null : ratio('p99', subjectName, name),
+        cpuRatio: isSubject ? null : ratio(comparedCpu, subjectName, name),
       };
     }),
     goals: workload.goals.flatMap((goal) => {
@@ -112,6 +144,8 @@ export function summarize(workload: Workload, samples: RowSamples): RowSummary {
     }),
     control:
       controlRatio === null ? null : { ratio: controlRatio, verdict: controlVerdict(controlRatio) },
+    against:
+      againstRate === null || againstCpu === null ? null : { rate: againstRate, cpu: againstCpu },
     blocks: blocks.length,
     discarded: disturbed ? 0 : all.length - calm.length,
     disturbed,
@@ -149,6 +183,8 @@ function armBlock(slices: readonly SliceSample[]): ArmBlock {
     serverMicros,
     cpuMicros: clientMicros + serverMicros,
     p50: sum((slice) => slice.client.latency?.p50 ?? 0) / slices.length,
+    p90: sum((slice) => slice.client.latency?.p90 ?? 0) / slices.length,
     p99: sum((slice) => slice.client.latency?.p99 ?? 0) / slices.length,
+    p999: sum((slice) => slice.client.latency?.p999 ?? 0) / slices.length,
   };
 }

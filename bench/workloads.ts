@@ -17,6 +17,9 @@ export interface Goal {
   readonly atMost?: number;
 }
 
+/** Whose CPU a row compares: in rows where all arms share one end, that of the other end alone. */
+export type ComparedSide = 'both' | 'client' | 'server';
+
 /** One row of the table. */
 export interface Workload {
   readonly name: string;
@@ -29,19 +32,36 @@ export interface Workload {
   readonly openLoop: { readonly share: number; readonly capacityOf: string } | null;
   /** Part of `--quick`. */
   readonly quick: boolean;
+  /** Measured for longer, over several launches. */
+  readonly headline: boolean;
+  /** Part of `--against`. */
+  readonly guarded: boolean;
+  readonly compared: ComparedSide;
   /** Arms that run it unless `--arms` says otherwise. */
   readonly arms: readonly string[];
+  /** Arms that `--thorough` adds. */
+  readonly moreArms: readonly string[];
   readonly goals: readonly Goal[];
 }
 
 const kib = 1024;
 const mib = 1024 * 1024;
 
-const limits = ['raw-echo', 'framed-echo', 'framed-codec'];
 const subject = ['purewire', 'control'];
-const peers = ['grpc-js', 'node-http2', 'nice-grpc', 'connect-node', 'grpc-go'];
-const everyone: readonly string[] = [...limits, ...subject, ...peers];
-const rpcOnly: readonly string[] = [...subject, ...peers];
+const limits = ['raw-echo', 'framed-echo', 'framed-codec'];
+const wrappers = ['nice-grpc', 'connect-node'];
+const otherLanguages = ['grpc-go', 'tonic', 'grpc-cpp'];
+const everyone: readonly string[] = [
+  ...limits,
+  ...subject,
+  'grpc-js',
+  'node-http2',
+  ...wrappers,
+  ...otherLanguages,
+];
+/** Enough to place purewire between the limit and its peers. */
+const few: readonly string[] = ['raw-echo', ...subject, 'grpc-js', 'grpc-go'];
+const rpcOnly: readonly string[] = [...subject, 'grpc-js', ...wrappers, ...otherLanguages];
 
 const plainUnary: Load = {
   kind: 'unary',
@@ -53,12 +73,20 @@ const plainUnary: Load = {
   latency: false,
 };
 
+const atLeast = (versus: string, ratio: number): Goal => ({
+  level: 'goal',
+  metric: 'rate',
+  versus,
+  atLeast: ratio,
+});
+
 function row(
   name: string,
   title: string,
   load: Partial<Load>,
-  options: Partial<Omit<Workload, 'name' | 'title' | 'load'>> = {},
+  options: Partial<Omit<Workload, 'name' | 'title' | 'load' | 'moreArms'>> = {},
 ): Workload {
+  const arms = options.arms ?? everyone;
   return {
     name,
     title,
@@ -67,7 +95,11 @@ function row(
     tls: options.tls ?? false,
     openLoop: options.openLoop ?? null,
     quick: options.quick ?? false,
-    arms: options.arms ?? everyone,
+    headline: options.headline ?? false,
+    guarded: options.guarded ?? false,
+    compared: options.compared ?? 'both',
+    arms,
+    moreArms: options.compared === undefined ? everyone.filter((arm) => !arms.includes(arm)) : [],
     goals: options.goals ?? [],
   };
 }
@@ -78,7 +110,7 @@ function sweep(inFlight: number, connections: number): Workload {
     `sweep-${connections}x${inFlight}`,
     `empty unary, ${inFlight} in flight, ${connections} ${plural}`,
     { inFlight, connections, latency: true },
-    { arms: ['raw-echo', ...subject, 'grpc-js', 'grpc-go'] },
+    { arms: few },
   );
 }
 
@@ -90,9 +122,18 @@ function openLoop(share: number, goals: readonly Goal[]): Workload {
     { kind: 'open-loop', inFlight: 100, latency: true },
     {
       openLoop: { share, capacityOf: 'grpc-js' },
-      arms: [...subject, 'grpc-js', 'node-http2'],
+      arms: ['framed-echo', ...subject, 'grpc-js', 'node-http2'],
       goals,
     },
+  );
+}
+
+function connecting(name: string, title: string, inFlight: number, tls: boolean): Workload {
+  return row(
+    name,
+    title,
+    { kind: 'connect', inFlight, latency: inFlight === 1 },
+    { unit: 'connections', arms: [...few, 'node-http2', 'connect-node'], tls },
   );
 }
 
@@ -104,10 +145,12 @@ export const workloads: readonly Workload[] = [
     { latency: true },
     {
       quick: true,
+      headline: true,
+      guarded: true,
       goals: [
         { level: 'mark', metric: 'rate', versus: 'grpc-js', atLeast: 2 },
-        { level: 'goal', metric: 'rate', versus: 'grpc-js', atLeast: 4 },
-        { level: 'goal', metric: 'rate', versus: 'raw-echo', atLeast: 0.8 },
+        atLeast('grpc-js', 4),
+        atLeast('raw-echo', 0.8),
       ],
     },
   ),
@@ -117,10 +160,12 @@ export const workloads: readonly Workload[] = [
     { inFlight: 100 },
     {
       quick: true,
+      headline: true,
+      guarded: true,
       goals: [
         { level: 'mark', metric: 'rate', versus: 'grpc-js', atLeast: 10 },
-        { level: 'goal', metric: 'rate', versus: 'grpc-js', atLeast: 25 },
-        { level: 'goal', metric: 'rate', versus: 'grpc-go', atLeast: 2 },
+        atLeast('grpc-js', 25),
+        atLeast('grpc-go', 2),
       ],
     },
   ),
@@ -128,17 +173,22 @@ export const workloads: readonly Workload[] = [
     'unary-1k-100',
     '1 KiB unary echo, 100 in flight',
     { inFlight: 100, bodyOctets: kib },
-    { goals: [{ level: 'goal', metric: 'rate', versus: 'grpc-js', atLeast: 20 }] },
+    {
+      headline: true,
+      guarded: true,
+      arms: ['raw-echo', 'framed-codec', ...rpcOnly, 'node-http2'],
+      goals: [atLeast('grpc-js', 20)],
+    },
   ),
   row(
     'unary-64k-16',
     '64 KiB unary echo, 16 in flight',
     { inFlight: 16, bodyOctets: 64 * kib },
     {
-      goals: [
-        { level: 'goal', metric: 'rate', versus: 'grpc-js', atLeast: 4 },
-        { level: 'goal', metric: 'rate', versus: 'raw-echo', atLeast: 0.6 },
-      ],
+      headline: true,
+      guarded: true,
+      arms: [...few, 'framed-codec'],
+      goals: [atLeast('grpc-js', 4), atLeast('raw-echo', 0.6)],
     },
   ),
   row(
@@ -146,10 +196,10 @@ export const workloads: readonly Workload[] = [
     '1 MiB unary echo, 4 in flight',
     { inFlight: 4, bodyOctets: mib },
     {
-      goals: [
-        { level: 'goal', metric: 'rate', versus: 'grpc-js', atLeast: 3 },
-        { level: 'goal', metric: 'rate', versus: 'raw-echo', atLeast: 0.6 },
-      ],
+      headline: true,
+      guarded: true,
+      arms: [...few, 'framed-codec', 'tonic', 'grpc-cpp'],
+      goals: [atLeast('grpc-js', 3), atLeast('raw-echo', 0.6)],
     },
   ),
   row(
@@ -159,17 +209,17 @@ export const workloads: readonly Workload[] = [
     {
       unit: 'messages',
       quick: true,
-      goals: [
-        { level: 'goal', metric: 'rate', versus: 'grpc-js', atLeast: 8 },
-        { level: 'goal', metric: 'rate', versus: 'grpc-go', atLeast: 1 },
-      ],
+      headline: true,
+      guarded: true,
+      arms: ['raw-echo', 'framed-codec', ...rpcOnly],
+      goals: [atLeast('grpc-js', 8), atLeast('grpc-go', 1)],
     },
   ),
   row(
     'client-stream-1k',
     'client streaming, 1 KiB messages, 1 stream',
     { kind: 'client-stream', bodyOctets: kib, messagesPerStream: 100_000 },
-    { unit: 'messages' },
+    { unit: 'messages', guarded: true, arms: [...few, 'framed-codec'] },
   ),
   row(
     'ping-pong-1',
@@ -178,10 +228,10 @@ export const workloads: readonly Workload[] = [
     {
       unit: 'messages',
       quick: true,
-      goals: [
-        { level: 'goal', metric: 'rate', versus: 'grpc-js', atLeast: 1.6 },
-        { level: 'goal', metric: 'rate', versus: 'raw-echo', atLeast: 0.8 },
-      ],
+      headline: true,
+      guarded: true,
+      arms: [...few, 'node-http2', 'tonic', 'grpc-cpp'],
+      goals: [atLeast('grpc-js', 1.6), atLeast('raw-echo', 0.8)],
     },
   ),
   row(
@@ -190,7 +240,9 @@ export const workloads: readonly Workload[] = [
     { kind: 'ping-pong', bodyOctets: 8, inFlight: 100 },
     {
       unit: 'messages',
-      goals: [{ level: 'goal', metric: 'rate', versus: 'grpc-js', atLeast: 5 }],
+      guarded: true,
+      arms: [...few, 'tonic', 'grpc-cpp'],
+      goals: [atLeast('grpc-js', 5)],
     },
   ),
   sweep(1, 1),
@@ -210,40 +262,64 @@ export const workloads: readonly Workload[] = [
     { inFlight: 100 },
     {
       tls: true,
-      goals: [{ level: 'goal', metric: 'rate', versus: 'grpc-js', atLeast: 12 }],
+      headline: true,
+      guarded: true,
+      arms: [...few, 'grpc-cpp'],
+      goals: [atLeast('grpc-js', 12)],
     },
   ),
   row(
     'tls-unary-64k-16',
     '64 KiB unary echo over TLS 1.3, 16 in flight',
     { inFlight: 16, bodyOctets: 64 * kib },
-    { tls: true },
+    { tls: true, arms: few },
   ),
-  row(
-    'connect-1',
-    'connect, one empty unary, close; one at a time',
-    { kind: 'connect', latency: true },
-    { unit: 'connections', arms: rpcOnly },
-  ),
-  row(
-    'connect-32',
-    'connect, one empty unary, close; 32 at once',
-    { kind: 'connect', inFlight: 32 },
-    { unit: 'connections', arms: rpcOnly },
-  ),
-  row(
+  connecting('connect-1', 'connect, one empty unary, close; one at a time', 1, false),
+  connecting('connect-32', 'connect, one empty unary, close; 32 at once', 32, false),
+  connecting(
     'tls-connect-1',
-    'TLS connect, one empty unary, close; one at a time',
-    { kind: 'connect', latency: true },
-    { unit: 'connections', arms: rpcOnly, tls: true },
+    'TLS connect (full handshake), one empty unary, close; one at a time',
+    1,
+    true,
+  ),
+  connecting(
+    'tls-connect-32',
+    'TLS connect (full handshake), one empty unary, close; 32 at once',
+    32,
+    true,
   ),
   row(
     'unary-realistic-100',
-    '1 KiB unary echo with 8 metadata entries, 100 in flight',
+    '1 KiB unary echo with deadline and 8 metadata entries, 100 in flight',
     { inFlight: 100, bodyOctets: kib, metadataEntries: 8 },
     {
+      headline: true,
+      guarded: true,
       arms: rpcOnly,
-      goals: [{ level: 'goal', metric: 'rate', versus: 'grpc-js', atLeast: 15 }],
+      goals: [atLeast('grpc-js', 15)],
+    },
+  ),
+  row(
+    'servers-empty-100',
+    'servers alone: empty unary, 100 in flight, all called by the client of purewire',
+    { inFlight: 100 },
+    {
+      compared: 'server',
+      arms: pairs((name) => `purewire:${name}`),
+    },
+  ),
+  row(
+    'clients-empty-100',
+    'clients alone: empty unary, 100 in flight, all calling the server of purewire',
+    { inFlight: 100 },
+    {
+      compared: 'client',
+      arms: pairs((name) => `${name}:purewire`),
     },
   ),
 ];
+
+/** purewire, its control, and each peer with purewire at its other end. */
+function pairs(pair: (peer: string) => string): readonly string[] {
+  return [...subject, ...['grpc-js', 'node-http2', 'connect-node', ...otherLanguages].map(pair)];
+}

@@ -12,7 +12,8 @@ import { canPinTo } from '../worker-process.ts';
 import type { Probe } from './probe.ts';
 
 const quickRounds = 10;
-const fullRounds = 40;
+const fullRounds = 20;
+const thoroughRounds = 40;
 const compiledRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** Packages to load, by arm. */
@@ -36,7 +37,12 @@ export const startUp: Probe = {
     }
     programs.set('call nothing', [join(compiledRoot, 'bench', 'worker', 'first-call.js')]);
     const took = new Map<string, number[]>([...programs.keys()].map((name) => [name, []]));
-    const rounds = options.quick ? quickRounds : fullRounds;
+    const rounds =
+      options.effort === 'thorough'
+        ? thoroughRounds
+        : options.effort === 'quick'
+          ? quickRounds
+          : fullRounds;
     // The first round fills the file cache and does not count.
     for (let round = 0; round <= rounds; round++) {
       stage(`round ${round}/${rounds}`);
