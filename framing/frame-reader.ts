@@ -12,6 +12,7 @@ import {
   allocateOctets,
   allocateSlab,
   copyOctets,
+  NO_OCTETS,
   readUint16,
   readUint24,
   readUint31,
@@ -72,8 +73,8 @@ export class FrameReader {
   #settingsSeen: boolean;
   #paused: boolean;
   #failure: ConnectionError | null;
-  /** The incomplete frame: its header in `#head`; once that is whole, its payload in `#payload`, which has the exact size. */
-  readonly #head: Uint8Array;
+  /** The incomplete frame: its header in `#head`, made for the first of them; once that is whole, its payload in `#payload`, which has the exact size. */
+  #head: Uint8Array;
   #payload: Uint8Array | null;
   /** Octets of it that are here, header included. */
   #held: number;
@@ -87,7 +88,7 @@ export class FrameReader {
     this.#settingsSeen = false;
     this.#paused = false;
     this.#failure = null;
-    this.#head = allocateSlab(FRAME_HEADER_OCTETS);
+    this.#head = NO_OCTETS;
     this.#payload = null;
     this.#held = 0;
     this.#block = new HeaderBlock(options);
@@ -170,6 +171,7 @@ export class FrameReader {
 
   /** Keeps `start` … `end`, the beginning of a frame whose header, if it is whole, has been checked. Nothing is held before. */
   #hold(chunk: Uint8Array, start: number, end: number): void {
+    if (this.#head.length === 0) this.#head = allocateSlab(FRAME_HEADER_OCTETS);
     const payload = Math.min(start + FRAME_HEADER_OCTETS, end);
     copyOctets(this.#head, 0, chunk, start, payload);
     this.#held = end - start;

@@ -9,7 +9,21 @@ import { CloseCause } from './stream-state.ts';
 const LATE_FRAMES = 16;
 
 /** Slots of a table at its first stream. */
-const FIRST_CAPACITY = 16;
+const FIRST_CAPACITY = 4;
+
+/** A table that grew beyond this is let go when its last stream ends. */
+const MAX_IDLE_CAPACITY = 256;
+
+/** Rows of the memory at the first close. */
+const FIRST_ROWS = 4;
+
+// One remembered stream: its id, 0 in a row not yet used; when and why it ended; octets of DATA, and frames of other kinds, that may still
+// arrive on it without being the peer's fault.
+const ROW = 5;
+const CLOSED_MS = 1;
+const CAUSE = 2;
+const CREDIT = 3;
+const FRAMES = 4;
 
 /**
  * Streams by id. Ids ascend by two, so a ring indexed by the id holds them without search; a long-lived stream whose place is wanted
@@ -22,14 +36,15 @@ export class StreamTable {
   #size = 0;
   readonly #maxRemembered: number;
   readonly #rememberedMs: number;
-  // A ring, made at the first close so that a new connection holds none. Typed arrays: closing a stream allocates nothing.
-  #ids: Float64Array | null = null;
-  #causes: Uint8Array | null = null;
-  #times: Float64Array | null = null;
-  /** Octets of DATA, and frames of other kinds, that may still arrive on an ended stream without being the peer's fault. */
-  #credits: Float64Array | null = null;
-  #frames: Uint8Array | null = null;
+  /**
+   * The memory: a ring of rows of `ROW` numbers. It is made at the first close, and grows only when a row that still counts would have to
+   * go: a connection with few calls holds few rows. One array, because each costs an idle connection more than it has in it.
+   */
+  #memory: Float64Array | null = null;
+  #rows = 0;
+  /** The row to write next. */
   #next = 0;
+  #lastCloseMs = 0;
 
   constructor(maxRemembered: number, rememberedMs: number) {
     this.#maxRemembered = maxRemembered;
@@ -81,7 +96,6 @@ export class StreamTable {
     for (const stream of streams) if (stream !== null) this.#place(stream);
   }
 
-  /** Whether the stream was in. */
   /** Whether the stream was in the table. */
   #delete(streamId: number): boolean {
     const ring = this.#ring;
@@ -93,7 +107,7 @@ export class StreamTable {
     if (this.#size > 0) return true;
     // A burst must not be paid for ever after.
     this.#overflow = null;
-    if (ring.length > 16 * FIRST_CAPACITY) this.#ring = [];
+    if (ring.length > MAX_IDLE_CAPACITY) this.#ring = [];
     return true;
   }
 
@@ -104,38 +118,33 @@ export class StreamTable {
   remove(streamId: number, cause: CloseCause, nowMs: number, creditOctets: number): void {
     const wasLive = this.#delete(streamId);
     if (this.#maxRemembered === 0) return;
-    if (this.#ids === null || this.#causes === null || this.#times === null) {
-      this.#ids = new Float64Array(this.#maxRemembered);
-      this.#causes = new Uint8Array(this.#maxRemembered);
-      this.#times = new Float64Array(this.#maxRemembered);
-      this.#credits = new Float64Array(this.#maxRemembered);
-      this.#frames = new Uint8Array(this.#maxRemembered);
-    }
     if (!wasLive) {
       // Ended before: what ended it last decides.
-      const known = this.#ids.indexOf(streamId);
-      if (known >= 0) {
-        this.#causes[known] = cause;
-        this.#times[known] = nowMs;
+      const known = this.#find(streamId);
+      if (known >= 0 && this.#memory !== null) {
+        this.#memory[known + CAUSE] = cause;
+        this.#memory[known + CLOSED_MS] = nowMs;
         return;
       }
     }
-    this.#ids[this.#next] = streamId;
-    this.#causes[this.#next] = cause;
-    this.#times[this.#next] = nowMs;
-    if (this.#credits !== null) this.#credits[this.#next] = creditOctets;
-    if (this.#frames !== null) this.#frames[this.#next] = LATE_FRAMES;
-    this.#next = this.#next + 1 === this.#maxRemembered ? 0 : this.#next + 1;
+    const memory = this.#roomForOne(nowMs);
+    const row = this.#next * ROW;
+    memory[row] = streamId;
+    memory[row + CLOSED_MS] = nowMs;
+    memory[row + CAUSE] = cause;
+    memory[row + CREDIT] = creditOctets;
+    memory[row + FRAMES] = LATE_FRAMES;
+    this.#next = this.#next + 1 === this.#rows ? 0 : this.#next + 1;
+    this.#lastCloseMs = nowMs;
   }
 
   /** How a closed stream ended, or NONE when it is not remembered. Only on the path of late frames. */
   causeOf(streamId: number, nowMs: number): CloseCause {
-    const ids = this.#ids;
-    if (ids === null || this.#causes === null || this.#times === null) return CloseCause.NONE;
-    const index = ids.indexOf(streamId);
-    if (index < 0) return CloseCause.NONE;
-    if (nowMs - (this.#times[index] ?? 0) > this.#rememberedMs) return CloseCause.NONE;
-    return (this.#causes[index] ?? CloseCause.NONE) as CloseCause;
+    const row = this.#find(streamId);
+    const memory = this.#memory;
+    if (row < 0 || memory === null) return CloseCause.NONE;
+    if (nowMs - (memory[row + CLOSED_MS] ?? 0) > this.#rememberedMs) return CloseCause.NONE;
+    return (memory[row + CAUSE] ?? CloseCause.NONE) as CloseCause;
   }
 
   /**
@@ -143,16 +152,53 @@ export class StreamTable {
    * of the few RST_STREAM and WINDOW_UPDATE frames that cross it. Takes it off what is allowed.
    */
   explainsLateFrame(streamId: number, flowLength: number): boolean {
-    const index = this.#ids === null ? -1 : this.#ids.indexOf(streamId);
-    if (index < 0 || this.#credits === null || this.#frames === null) return false;
+    const row = this.#find(streamId);
+    const memory = this.#memory;
+    if (row < 0 || memory === null) return false;
     if (flowLength > 0) {
-      const left = (this.#credits[index] ?? 0) - flowLength;
-      this.#credits[index] = left;
+      const left = (memory[row + CREDIT] ?? 0) - flowLength;
+      memory[row + CREDIT] = left;
       return left >= 0;
     }
-    const frames = this.#frames[index] ?? 0;
+    const frames = memory[row + FRAMES] ?? 0;
     if (frames === 0) return false;
-    this.#frames[index] = frames - 1;
+    memory[row + FRAMES] = frames - 1;
     return true;
+  }
+
+  /** Where the row of the stream begins, or -1. */
+  #find(streamId: number): number {
+    const memory = this.#memory;
+    if (memory === null) return -1;
+    for (let row = 0; row < memory.length; row += ROW) if (memory[row] === streamId) return row;
+    return -1;
+  }
+
+  /** The memory with a row at `#next` that may be written: unused, out of date, or the oldest of as many as there may be. */
+  #roomForOne(nowMs: number): Float64Array {
+    let memory = this.#memory;
+    if (memory === null || (this.#rows > FIRST_ROWS && this.#isOver(this.#lastCloseMs, nowMs))) {
+      // Also after a burst: nothing in a large memory counts any more.
+      this.#rows = Math.min(FIRST_ROWS, this.#maxRemembered);
+      this.#next = 0;
+      memory = new Float64Array(this.#rows * ROW);
+      this.#memory = memory;
+      return memory;
+    }
+    const oldest = this.#next * ROW;
+    if (this.#rows === this.#maxRemembered || memory[oldest] === 0) return memory;
+    if (this.#isOver(memory[oldest + CLOSED_MS] ?? 0, nowMs)) return memory;
+    const rows = Math.min(2 * this.#rows, this.#maxRemembered);
+    const larger = new Float64Array(rows * ROW);
+    larger.set(memory.subarray(oldest), 0);
+    larger.set(memory.subarray(0, oldest), memory.length - oldest);
+    this.#next = this.#rows;
+    this.#rows = rows;
+    this.#memory = larger;
+    return larger;
+  }
+
+  #isOver(closedMs: number, nowMs: number): boolean {
+    return nowMs - closedMs > this.#rememberedMs;
   }
 }

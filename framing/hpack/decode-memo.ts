@@ -3,13 +3,17 @@
  * same few octets, and the same octets with the same table mean the same list.
  */
 
+import { NO_OCTETS } from '../bytes.ts';
 import type { HeaderList } from '../frame-handler.ts';
 
 /** Longest block that is remembered. */
 export const MEMO_BLOCK_OCTETS = 128;
 
-/** Blocks remembered at once. */
+/** Blocks remembered at once, and places made at first: most peers of a server repeat one or two. */
 export const MEMO_SLOTS = 16;
+const FIRST_SLOTS = 2;
+
+const NO_HASHES = new Int32Array(0);
 
 /**
  * A cache of fixed size: 16 blocks of up to 128 octets. Whoever changes the dynamic table calls `clear`, so nothing stale is ever found, nor kept
@@ -19,10 +23,10 @@ export class DecodeMemo {
   #length = 0;
   /** Hash of the block of the last `find`, which `remember` uses. */
   #hash = 0;
-  readonly #hashes: Int32Array = new Int32Array(MEMO_SLOTS);
+  #hashes: Int32Array = NO_HASHES;
   readonly #lists: HeaderList[] = [];
-  /** Blocks by slot: the length in octets, then the octets. Allocated with the first block. */
-  #blocks: Uint8Array | null = null;
+  /** Blocks by slot: the length in octets, then the octets. Grows from the first block on, as `#hashes` does. */
+  #blocks: Uint8Array = NO_OCTETS;
 
   /** The list that the block `start` … `end` of 1 … 128 octets decoded to, or null. */
   find(chunk: Uint8Array, start: number, end: number): HeaderList | null {
@@ -38,7 +42,7 @@ export class DecodeMemo {
 
   /** Remembers that the block of the last `find`, the same `start` … `end` of `chunk`, decodes to `list`. Copies the octets. */
   remember(chunk: Uint8Array, start: number, end: number, list: HeaderList): void {
-    this.#blocks ??= new Uint8Array(MEMO_SLOTS * (MEMO_BLOCK_OCTETS + 1));
+    if (this.#length === this.#hashes.length && this.#length < MEMO_SLOTS) this.#grow();
     // When full, a place taken from the hash: more blocks than slots then still leave some of them in place.
     const slot = this.#length < MEMO_SLOTS ? this.#length++ : (this.#hash >>> 8) % MEMO_SLOTS;
     let at = slot * (MEMO_BLOCK_OCTETS + 1);
@@ -55,8 +59,18 @@ export class DecodeMemo {
     this.#lists.length = 0;
   }
 
+  #grow(): void {
+    const slots = Math.max(FIRST_SLOTS, 2 * this.#length);
+    const hashes = new Int32Array(slots);
+    hashes.set(this.#hashes);
+    this.#hashes = hashes;
+    const blocks = new Uint8Array(slots * (MEMO_BLOCK_OCTETS + 1));
+    blocks.set(this.#blocks);
+    this.#blocks = blocks;
+  }
+
   #holds(slot: number, chunk: Uint8Array, start: number, end: number): boolean {
-    const blocks = this.#blocks!;
+    const blocks = this.#blocks;
     let at = slot * (MEMO_BLOCK_OCTETS + 1);
     if (blocks[at++] !== end - start) return false;
     for (let i = start; i < end; i++) {

@@ -2,7 +2,8 @@
 
 import { HEADER_FIELD_OVERHEAD_OCTETS } from '../constants.ts';
 
-const FIRST_CAPACITY = 16;
+/** Small, as an idle connection holds four such rings and most peers repeat a few fields. */
+const FIRST_CAPACITY = 4;
 
 /**
  * Fields in the order of their insertion. An entry is two strings and nothing else: what some request thought of a field never stays
@@ -103,15 +104,12 @@ export class DynamicTable {
 
   #grow(): void {
     const capacity = this.#mask < 0 ? FIRST_CAPACITY : (this.#mask + 1) * 2;
-    const names: string[] = [];
-    const values: string[] = [];
-    for (let age = this.#length - 1; age >= 0; age -= 1) {
-      names.push(this.nameAt(age));
-      values.push(this.valueAt(age));
-    }
-    while (names.length < capacity) {
-      names.push('');
-      values.push('');
+    // At their exact size: an array that grows by itself takes room for seventeen at once.
+    const names = new Array<string>(capacity).fill('');
+    const values = new Array<string>(capacity).fill('');
+    for (let age = 0; age < this.#length; age++) {
+      names[this.#length - 1 - age] = this.nameAt(age);
+      values[this.#length - 1 - age] = this.valueAt(age);
     }
     this.#names = names;
     this.#values = values;

@@ -34,7 +34,9 @@ export class NameRecord {
   readonly staticName: StaticName;
   /** Insertion number of the newest entry with this name; 0 when there is none. */
   newest = 0;
-  /** Insertion numbers of the entries with this name, by value; null before the first. */
+  /** The value of that entry. */
+  newestValue = '';
+  /** Insertion numbers of the entries with this name, by value; null until there are two of them. */
   entries: Map<string, number> | null = null;
   /** Insertions that may be made before a value repeats. */
   credit: number = MAX_CREDIT;
@@ -93,9 +95,10 @@ export class EncoderIndex {
   indexOf(record: NameRecord, value: string): number {
     const staticIndex = record.staticName.values.get(value);
     if (staticIndex !== undefined) return staticIndex;
-    if (record.entries === null) return 0;
-    const insertion = record.entries.get(value);
-    if (insertion === undefined) return 0;
+    if (record.newest === 0) return 0;
+    const insertion =
+      record.newestValue === value ? record.newest : (record.entries?.get(value) ?? 0);
+    if (insertion === 0) return 0;
     if (record.credit < MAX_CREDIT) record.credit++;
     return this.#indexOfInsertion(insertion);
   }
@@ -149,9 +152,13 @@ export class EncoderIndex {
     table.insert(record.name, value);
     this.#insertions++;
     this.#changes++;
+    // The only entry of a name is found by its value alone: a Map per name is most of what an idle encoder would hold.
+    if (record.newest > 0) {
+      record.entries ??= new Map([[record.newestValue, record.newest]]);
+      record.entries.set(value, this.#insertions);
+    }
     record.newest = this.#insertions;
-    record.entries ??= new Map();
-    record.entries.set(value, this.#insertions);
+    record.newestValue = value;
   }
 
   /** Sets the maximum size and evicts down to it (RFC 7541 §4.3). */
@@ -176,7 +183,11 @@ export class EncoderIndex {
       if (record !== undefined) {
         const value = table.valueAt(oldest);
         if (record.entries?.get(value) === insertion) record.entries.delete(value);
-        if (record.newest === insertion) record.newest = 0;
+        if (record.newest === insertion) {
+          record.newest = 0;
+          record.newestValue = '';
+          record.entries = null;
+        }
       }
       table.evictOldest();
       this.#changes++;

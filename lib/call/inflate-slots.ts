@@ -10,13 +10,14 @@ export interface SlotWaiter {
 export class InflateSlots {
   readonly #slots: number;
   #used: number;
-  readonly #waiting: Set<SlotWaiter>;
+  /** Null until there is one. */
+  #waiting: Set<SlotWaiter> | null;
 
   /** `slots`: L19 `maxConcurrentInflates`; with fewer than one nothing could ever be read, so there is at least one. */
   constructor(slots: number) {
     this.#slots = Math.max(1, slots);
     this.#used = 0;
-    this.#waiting = new Set();
+    this.#waiting = null;
   }
 
   /** Slots in use. */
@@ -30,19 +31,20 @@ export class InflateSlots {
       this.#used += 1;
       return true;
     }
+    this.#waiting ??= new Set();
     this.#waiting.add(waiter);
     return false;
   }
 
   /** `waiter` waits no longer. */
   abandon(waiter: SlotWaiter): void {
-    this.#waiting.delete(waiter);
+    this.#waiting?.delete(waiter);
   }
 
   /** Gives a slot back; it goes to the one that has waited longest. */
   release(): void {
-    for (const waiter of this.#waiting) {
-      this.#waiting.delete(waiter);
+    for (const waiter of this.#waiting ?? []) {
+      this.#waiting?.delete(waiter);
       waiter.onInflateSlot();
       return;
     }

@@ -14,7 +14,10 @@ export interface ReadyEntry {
 /** Entries that run between two flushes of a connection. */
 export const READY_RUNS_PER_FLUSH = 128;
 
-const INITIAL_CAPACITY = 64;
+/** Of every connection, so small. */
+const INITIAL_CAPACITY = 4;
+/** A ring that a burst made larger than this is let go when the queue is empty. */
+const MAX_IDLE_CAPACITY = 256;
 
 /** A FIFO of calls over a growing ring: queueing and running allocate nothing once the ring is large enough. */
 export class ReadyQueue {
@@ -58,7 +61,7 @@ export class ReadyQueue {
   push(entry: ReadyEntry): void {
     if (entry.inReadyQueue) return;
     entry.inReadyQueue = true;
-    if (this.#length > this.#mask) this.#grow();
+    if (this.#length > this.#mask) this.#setCapacity(this.#ring.length * 2);
     this.#ring[(this.#head + this.#length) & this.#mask] = entry;
     this.#length++;
   }
@@ -91,7 +94,10 @@ export class ReadyQueue {
       }
     }
     this.#running = false;
-    if (this.#length === 0) return false;
+    if (this.#length === 0) {
+      if (this.#mask >= MAX_IDLE_CAPACITY) this.#setCapacity(INITIAL_CAPACITY);
+      return false;
+    }
     // The connection flushes and calls again; after a microtask, or when the connection dies before that, this timer does.
     if (!this.#timerScheduled) {
       this.#timerScheduled = true;
@@ -109,9 +115,8 @@ export class ReadyQueue {
     }
   }
 
-  #grow(): void {
-    const capacity = this.#ring.length;
-    const ring = new Array<ReadyEntry | null>(capacity * 2).fill(null);
+  #setCapacity(capacity: number): void {
+    const ring = new Array<ReadyEntry | null>(capacity).fill(null);
     for (let i = 0; i < this.#length; i++) {
       ring[i] = this.#ring[(this.#head + i) & this.#mask] as ReadyEntry;
     }

@@ -15,10 +15,10 @@ export class HandlerSlots {
   #running: number;
   /** Calls that their client reset while they waited, since a slot last became free. */
   #earlyResets: number;
-  /** In order of arrival; as many as there are slots. */
-  readonly #waiting: Set<SlotCall>;
+  /** In order of arrival; as many as there are slots. Null until there is one, as in most connections there never is. */
+  #waiting: Set<SlotCall> | null;
   /** Calls that were refused and have not been released yet. */
-  readonly #refused: Set<SlotCall>;
+  #refused: Set<SlotCall> | null;
 
   /**
    * `limit`: L2 `maxRunningHandlers`, 0 … Infinity. `onFlooded`: the client resets calls that wait, time and again, while no handler ends;
@@ -29,8 +29,8 @@ export class HandlerSlots {
     this.#onFlooded = onFlooded;
     this.#running = 0;
     this.#earlyResets = 0;
-    this.#waiting = new Set();
-    this.#refused = new Set();
+    this.#waiting = null;
+    this.#refused = null;
   }
 
   /** Handlers that hold a slot. */
@@ -40,7 +40,7 @@ export class HandlerSlots {
 
   /** Calls that wait for a slot. */
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting?.size ?? 0;
   }
 
   /** As `ServerCallHost.acquireSlot`. */
@@ -49,9 +49,11 @@ export class HandlerSlots {
       this.#running++;
       return true;
     }
-    if (this.#waiting.size < this.#limit) {
+    if (this.waiting < this.#limit) {
+      this.#waiting ??= new Set();
       this.#waiting.add(call);
     } else {
+      this.#refused ??= new Set();
       this.#refused.add(call);
       call.onSlotRefused();
     }
@@ -60,16 +62,17 @@ export class HandlerSlots {
 
   /** As `ServerCallHost.releaseSlot`. */
   release(call: SlotCall, resetByPeer = false): void {
-    if (this.#waiting.delete(call)) {
+    if (this.#waiting?.delete(call) === true) {
       if (resetByPeer && ++this.#earlyResets > EARLY_RESETS_PER_SLOT * this.#limit) {
         this.#earlyResets = 0;
         this.#onFlooded?.();
       }
       return;
     }
-    if (this.#refused.delete(call)) return;
+    if (this.#refused?.delete(call) === true) return;
     this.#running--;
     this.#earlyResets = 0;
+    if (this.#waiting === null) return;
     for (const next of this.#waiting) {
       this.#waiting.delete(next);
       this.#running++;
