@@ -101,9 +101,10 @@ export class SystemClock implements Clock {
   #running: boolean;
   readonly #onRuntimeTimer: () => void;
 
-  constructor(runtime: TimerRuntime = globalRuntime) {
+  /** `originMs`: where the ticks begin, a reading of `runtime` that is not after now. */
+  constructor(runtime: TimerRuntime = globalRuntime, originMs: number = runtime.now()) {
     this.#runtime = runtime;
-    this.#originMs = runtime.now();
+    this.#originMs = originMs;
     this.#slots = Array.from(
       { length: LEVELS * SLOTS },
       () => new WheelTimer(null, 0, null, false),
@@ -297,5 +298,5 @@ function setReferenced(handle: unknown, referenced: boolean): void {
   }
 }
 
-/** The clock of every channel and server that was given no other. */
-export const systemClock: Clock = /* @__PURE__ */ new SystemClock();
+/** The clock of every channel and server that was given no other. It reads no time yet: `performance` is loaded at its first use. */
+export const systemClock: Clock = /* @__PURE__ */ new SystemClock(globalRuntime, 0);

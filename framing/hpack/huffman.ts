@@ -21,27 +21,26 @@ const LOOKUP_MASK = (1 << LOOKUP_BITS) - 1;
  * By the next twelve bits: first symbol (bits 0-7), second symbol (8-15), bits of the first (16-19), bits of both, or of the first when there
  * is no second (20-23). 0 where the first code is longer than twelve bits; no real entry is 0, as it uses at least five bits.
  */
-const LOOKUP: Int32Array = buildLookup();
+const LOOKUP: Int32Array = new Int32Array(1 << LOOKUP_BITS);
 
 /** By symbol: the code above its length in bits (0-4), so that one load gets both; 0 for codes of more than 24 bits. */
 const PACKED_CODES: Int32Array = Int32Array.from(CODES, (code, symbol) =>
   CODE_BITS[symbol]! <= 24 ? (code << 5) | CODE_BITS[symbol]! : 0,
 );
 
-function buildLookup(): Int32Array {
-  const lookup = new Int32Array(1 << LOOKUP_BITS);
+/** At the first decoding, not when the module is loaded: it takes part of a millisecond. */
+function fillLookup(): void {
   for (let window = 0; window <= LOOKUP_MASK; window++) {
     const first = symbolAt(window, LOOKUP_BITS);
     if (first < 0) continue;
     const firstBits = CODE_BITS[first]!;
     const restBits = LOOKUP_BITS - firstBits;
     const second = symbolAt(window & ((1 << restBits) - 1), restBits);
-    lookup[window] =
+    LOOKUP[window] =
       second < 0
         ? first | (firstBits << 16) | (firstBits << 20)
         : first | (second << 8) | (firstBits << 16) | ((firstBits + CODE_BITS[second]!) << 20);
   }
-  return lookup;
 }
 
 /** The symbol whose code begins `bits`, of which there are `count`; -1 when there is none that short. */
@@ -121,6 +120,7 @@ export function huffmanDecode(
   target: Uint8Array,
   offset: number,
 ): number {
+  if (LOOKUP[0] === 0) fillLookup();
   let position = start;
   let written = offset;
   // The low `waiting` bits of `bits` are read but not decoded; what stands above them is old.

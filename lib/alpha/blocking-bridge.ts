@@ -3,12 +3,8 @@
  * makes sure that a worker that died or hangs ends every call instead of blocking the thread for ever.
  */
 
-import {
-  MessageChannel,
-  type MessagePort,
-  receiveMessageOnPort,
-  Worker,
-} from 'node:worker_threads';
+import type * as threadsModule from 'node:worker_threads';
+import type { MessagePort, Worker } from 'node:worker_threads';
 import type { CallStatus } from '../call/call.ts';
 import { messageOf } from '../call/call-fault.ts';
 import { EndedBy } from '../call-end.ts';
@@ -26,6 +22,11 @@ import {
 import { localStatus } from './rpc-fault.ts';
 import type { StubChannelConfig } from './stub-channel.ts';
 import { threadClock } from './thread-clock.ts';
+
+/** `node:worker_threads`, loaded at its first use: most programs have no blocking stub. */
+function threads(): typeof threadsModule {
+  return process.getBuiltinModule('node:worker_threads');
+}
 
 /** A worker with its two ports. */
 interface RunningWorker {
@@ -71,7 +72,7 @@ export class BlockingBridge {
     const running = this.#running;
     if (running === null) return;
     for (;;) {
-      const received = receiveMessageOnPort(running.blockingPort) as
+      const received = threads().receiveMessageOnPort(running.blockingPort) as
         | { readonly message: WorkerEvent }
         | undefined;
       if (received === undefined) return;
@@ -139,6 +140,7 @@ export class BlockingBridge {
   }
 
   #spawn(): RunningWorker {
+    const { MessageChannel, Worker } = threads();
     const blocking = new MessageChannel();
     const future = new MessageChannel();
     const signal = new SharedArrayBuffer(SIGNAL_SLOTS * Int32Array.BYTES_PER_ELEMENT);

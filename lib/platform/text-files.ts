@@ -2,34 +2,43 @@
  * Text files and their paths, for what loads `.proto` files. The only place of the library that touches the file system.
  */
 
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import type * as fsModule from 'node:fs';
+import type * as pathModule from 'node:path';
+
+// Loaded at their first use, as everything of the runtime is: importing the library stays cheap.
+function fs(): typeof fsModule {
+  return process.getBuiltinModule('node:fs');
+}
+
+function path(): typeof pathModule {
+  return process.getBuiltinModule('node:path');
+}
 
 /** The absolute path of `file`, a path relative to `directory` or a `file:` URL. Throws TypeError for a URL of another scheme. */
 export function absolutePath(directory: string, file: string | URL): string {
-  return resolve(directory, typeof file === 'string' ? file : fileURLToPath(file));
+  const given =
+    typeof file === 'string' ? file : process.getBuiltinModule('node:url').fileURLToPath(file);
+  return path().resolve(directory, given);
 }
 
-/** The folder that `path` lies in. */
-export function directoryOf(path: string): string {
-  return dirname(path);
+/** The folder that `file` lies in. */
+export function directoryOf(file: string): string {
+  return path().dirname(file);
 }
 
 /** The text of the file, or null when there is no file of that path. Throws the system's error when it cannot be read. */
-export function readTextFileSync(path: string): string | null {
+export function readTextFileSync(file: string): string | null {
   try {
-    return readFileSync(path, 'utf8');
+    return fs().readFileSync(file, 'utf8');
   } catch (error) {
     return nullIfMissing(error);
   }
 }
 
 /** As `readTextFileSync`, without blocking. */
-export async function readTextFile(path: string): Promise<string | null> {
+export async function readTextFile(file: string): Promise<string | null> {
   try {
-    return await readFile(path, 'utf8');
+    return await fs().promises.readFile(file, 'utf8');
   } catch (error) {
     return nullIfMissing(error);
   }

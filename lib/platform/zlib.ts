@@ -3,7 +3,7 @@
  * cut-off message for a whole one. The only place of the library that uses `node:zlib`.
  */
 
-import * as zlib from 'node:zlib';
+import type * as zlibModule from 'node:zlib';
 import type { CompressionCodec, Decompressed, DecompressionFault } from '../compression-codec.ts';
 
 /** Output of one step of a decompression; also what may come on top of the limit before it is noticed. */
@@ -13,7 +13,12 @@ const MIN_CHUNK_OCTETS = 64;
 /** Compressions in the thread pool at once, in the whole process: each holds up to 256 KiB of tables, and the pool has four threads. */
 const MAX_COMPRESSIONS = 4;
 
-type SyncOptions = zlib.ZlibOptions & { readonly info?: boolean };
+/** `node:zlib`, loaded at its first use: a program that only imports this library does not pay for it. */
+function zlib(): typeof zlibModule {
+  return process.getBuiltinModule('node:zlib');
+}
+
+type SyncOptions = zlibModule.ZlibOptions & { readonly info?: boolean };
 /** What the functions give with `info`. */
 interface WithEngine {
   readonly buffer: Uint8Array;
@@ -27,7 +32,7 @@ interface Algorithm {
   readonly compressSync: (message: Uint8Array) => Uint8Array;
   readonly compress: (message: Uint8Array, finish: Finish) => void;
   readonly decompressSync: (octets: Uint8Array, options: SyncOptions) => unknown;
-  readonly createDecompress: (options: zlib.ZlibOptions) => zlib.Gunzip;
+  readonly createDecompress: (options: zlibModule.ZlibOptions) => zlibModule.Gunzip;
 }
 
 /** Compressions that wait for one of the `MAX_COMPRESSIONS` places. */
@@ -163,42 +168,43 @@ function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
 
 const GZIP: Algorithm = {
   name: 'gzip',
-  compressSync: (message) => zlib.gzipSync(message),
-  compress: (message, finish) => zlib.gzip(message, finish),
-  decompressSync: (octets, options) => zlib.gunzipSync(octets, options),
-  createDecompress: (options) => zlib.createGunzip(options),
+  compressSync: (message) => zlib().gzipSync(message),
+  compress: (message, finish) => zlib().gzip(message, finish),
+  decompressSync: (octets, options) => zlib().gunzipSync(octets, options),
+  createDecompress: (options) => zlib().createGunzip(options),
 };
 
 /** What HTTP and gRPC call deflate is the zlib format (RFC 1950). */
 const DEFLATE: Algorithm = {
   name: 'deflate',
-  compressSync: (message) => zlib.deflateSync(message),
-  compress: (message, finish) => zlib.deflate(message, finish),
-  decompressSync: (octets, options) => zlib.inflateSync(octets, options),
-  createDecompress: (options) => zlib.createInflate(options),
+  compressSync: (message) => zlib().deflateSync(message),
+  compress: (message, finish) => zlib().deflate(message, finish),
+  decompressSync: (octets, options) => zlib().inflateSync(octets, options),
+  createDecompress: (options) => zlib().createInflate(options),
 };
 
 /** The default, 11, is meant for files that are compressed once and takes a hundred times as long. */
 const BROTLI_QUALITY = 4;
 
 function brotli(): Algorithm {
-  const options = { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY } };
+  const options = { params: { [zlib().constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY } };
   return {
     name: 'br',
-    compressSync: (message) => zlib.brotliCompressSync(message, options),
-    compress: (message, finish) => zlib.brotliCompress(message, options, finish),
-    decompressSync: (octets, given) => zlib.brotliDecompressSync(octets, given as object),
-    createDecompress: (given) => zlib.createBrotliDecompress(given as object) as zlib.Gunzip,
+    compressSync: (message) => zlib().brotliCompressSync(message, options),
+    compress: (message, finish) => zlib().brotliCompress(message, options, finish),
+    decompressSync: (octets, given) => zlib().brotliDecompressSync(octets, given as object),
+    createDecompress: (given) =>
+      zlib().createBrotliDecompress(given as object) as zlibModule.Gunzip,
   };
 }
 
 function zstd(): Algorithm {
   return {
     name: 'zstd',
-    compressSync: (message) => zlib.zstdCompressSync(message),
-    compress: (message, finish) => zlib.zstdCompress(message, finish),
-    decompressSync: (octets, given) => zlib.zstdDecompressSync(octets, given as object),
-    createDecompress: (given) => zlib.createZstdDecompress(given as object) as zlib.Gunzip,
+    compressSync: (message) => zlib().zstdCompressSync(message),
+    compress: (message, finish) => zlib().zstdCompress(message, finish),
+    decompressSync: (octets, given) => zlib().zstdDecompressSync(octets, given as object),
+    createDecompress: (given) => zlib().createZstdDecompress(given as object) as zlibModule.Gunzip,
   };
 }
 
@@ -223,7 +229,7 @@ let codecs: readonly CompressionCodec[] | null = null;
 export function zlibCodecs(): readonly CompressionCodec[] {
   if (codecs === null) {
     const found = [new ZlibCodec(GZIP), new ZlibCodec(DEFLATE)];
-    const runtime = zlib as unknown as Record<string, unknown>;
+    const runtime = zlib() as unknown as Record<string, unknown>;
     if (typeof runtime['createBrotliDecompress'] === 'function')
       found.push(new ZlibCodec(brotli()));
     if (typeof runtime['createZstdDecompress'] === 'function') found.push(new ZlibCodec(zstd()));

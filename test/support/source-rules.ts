@@ -14,7 +14,7 @@ export interface Import {
 
 const STATIC_IMPORT =
   /^(?:import|export)\s+(type\s+)?(?:(\*(?:\s+as\s+\w+)?|[\w$]+|(?:[\w$]+\s*,\s*)?\{[^}]*\})\s+from\s+)?'([^']+)'/gm;
-const DYNAMIC_IMPORT = /\b(?:import|require)\(\s*'([^']+)'/g;
+const DYNAMIC_IMPORT = /\b(?:import|require|getBuiltinModule)\(\s*'([^']+)'/g;
 
 /** Every import of `file`, static and dynamic. Relies on the formatter: statements begin a line, quotes are single. */
 export function importsOf(file: ProjectFile): Import[] {

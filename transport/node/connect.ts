@@ -1,21 +1,10 @@
 /** Dials TCP, TLS over TCP, and Unix sockets. */
 
-import {
-  isIP,
-  connect as netConnect,
-  type OnReadOpts,
-  type Socket,
-  type TcpNetConnectOpts,
-} from 'node:net';
-import {
-  type ConnectionOptions,
-  checkServerIdentity,
-  type SecureContext,
-  type TLSSocket,
-  connect as tlsConnect,
-} from 'node:tls';
+import type { OnReadOpts, Socket, TcpNetConnectOpts } from 'node:net';
+import type { ConnectionOptions, SecureContext, TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../clock.ts';
 import type { ConnectAttempt, ConnectListener, Connector } from '../connector.ts';
+import { nodeNet, nodeTls } from './builtins.ts';
 import { SharedRead } from './shared-read.ts';
 import { guardSocket, SocketDuplex } from './socket-duplex.ts';
 import {
@@ -66,7 +55,7 @@ export class SocketConnector implements Connector {
 /** `host:port`, `[::1]:port` or `unix:/path`. */
 export function addressText(address: SocketAddress): string {
   if ('path' in address) return `unix:${address.path}`;
-  return isIP(address.host) === 6
+  return nodeNet().isIP(address.host) === 6
     ? `[${address.host}]:${address.port}`
     : `${address.host}:${address.port}`;
 }
@@ -99,7 +88,8 @@ class SocketConnectAttempt implements ConnectAttempt {
     this.#target = target;
     this.#listener = listener;
     this.#socket = null;
-    this.#phase = 'path' in target || isIP(target.host) !== 0 ? 'connection' : 'name lookup';
+    this.#phase =
+      'path' in target || nodeNet().isIP(target.host) !== 0 ? 'connection' : 'name lookup';
     this.#done = false;
     try {
       this.#socket = tls === null ? this.#openPlain() : this.#openTls(tls);
@@ -121,7 +111,7 @@ class SocketConnectAttempt implements ConnectAttempt {
   }
 
   #openPlain(): Socket {
-    const socket = netConnect({ ...connectOptions(this.#target, true), ...this.#onRead() });
+    const socket = nodeNet().connect({ ...connectOptions(this.#target, true), ...this.#onRead() });
     this.#guard(socket);
     socket.once('connect', () => this.#succeed(socket));
     return socket;
@@ -135,17 +125,17 @@ class SocketConnectAttempt implements ConnectAttempt {
       secureContext: tls.context,
       ALPNProtocols: [ALPN_HTTP2],
       // SNI carries names only (RFC 6066 §3).
-      ...(isIP(tls.serverName) === 0 ? { servername: tls.serverName } : {}),
+      ...(nodeNet().isIP(tls.serverName) === 0 ? { servername: tls.serverName } : {}),
       checkServerIdentity: (_host, certificate) => {
         // CVE-2026-21637: an exception in a TLS callback must not escape.
         try {
-          return checkServerIdentity(tls.serverName, certificate);
+          return nodeTls().checkServerIdentity(tls.serverName, certificate);
         } catch (error) {
           return error instanceof Error ? error : new Error(String(error));
         }
       },
     };
-    const socket = tlsConnect(options);
+    const socket = nodeTls().connect(options);
     this.#guard(socket);
     socket.once('secureConnect', () => this.#onSecure(socket));
     return socket;

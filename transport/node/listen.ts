@@ -1,14 +1,10 @@
 /** Listens on TCP, TLS over TCP, and Unix sockets. */
 
-import {
-  createServer as createNetServer,
-  type Server as NetServer,
-  connect as netConnect,
-  type Socket,
-} from 'node:net';
-import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { Server as NetServer, Socket } from 'node:net';
+import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { Clock, Timer } from '../clock.ts';
 import type { AcceptListener, Listener } from '../listener.ts';
+import { nodeNet, nodeTls } from './builtins.ts';
 import { addressText, type SocketAddress } from './connect.ts';
 import { guardSocket, peerAddress, SocketDuplex } from './socket-duplex.ts';
 import {
@@ -121,15 +117,16 @@ class SocketListener implements Listener {
     this.#port = 0;
     this.#lastAcceptErrorMs = Number.NEGATIVE_INFINITY;
     this.#closed = false;
-    const { tls } = options;
-    if (tls === null) {
+    if (options.tls === null) {
       // allowHalfOpen: a client that sent its FIN still gets its answers.
-      this.#server = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+      this.#server = nodeNet().createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
         this.#onPlain(socket),
       );
     } else {
       // Not allowHalfOpen: a socket whose peer leaves in the handshake would linger until the handshake's time is up.
-      this.#server = createTlsServer(tlsOptions(tls, options), (socket) => this.#onSecure(socket));
+      this.#server = nodeTls().createServer(tlsOptions(options.tls, options), (socket) =>
+        this.#onSecure(socket),
+      );
       // Before the TLS layer's own listener, so that it never sees a socket without an 'error' listener.
       this.#server.prependListener('connection', (socket: Socket) => this.#onRaw(socket));
       this.#server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
@@ -363,7 +360,7 @@ async function describeListenError(error: unknown, address: SocketAddress): Prom
 /** Tells a socket file left behind by a dead process from one in use. The file is never removed here: it is not ours. */
 function describeExistingFile(path: string): Promise<string> {
   return new Promise((resolve) => {
-    const probe = netConnect({ path });
+    const probe = nodeNet().connect({ path });
     probe.on('error', (error) => {
       resolve(
         errorCode(error) === 'ECONNREFUSED'

@@ -4,9 +4,10 @@
  * is neither ended nor destroyed keeps its descriptor for as long as its peer likes.
  */
 
-import { isIPv6, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ByteDuplex, ByteDuplexListener, PeerInfo } from '../byte-duplex.ts';
+import { nodeNet } from './builtins.ts';
 import type { SharedRead } from './shared-read.ts';
 
 /** The address of a socket's other end in the form of gRPC peers; `unix:` plus `unixPath` for a socket without IP addresses. */
@@ -20,7 +21,7 @@ export function peerAddress(socket: Socket, unixPath: string): string {
 export function ipAddress(address: string, port: number): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped !== null) return `ipv4:${mapped[1]}:${port}`;
-  return isIPv6(address) ? `ipv6:[${address}]:${port}` : `ipv4:${address}:${port}`;
+  return nodeNet().isIPv6(address) ? `ipv6:[${address}]:${port}` : `ipv4:${address}:${port}`;
 }
 
 /** PeerInfo of a socket. The certificate is asked for only when wanted, and is gone with the socket when nobody asked before. */

@@ -1,7 +1,7 @@
 /** TLS material as Node's secure contexts, and the few TLS rules of HTTP/2 (RFC 9113 §9.2). */
 
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import type { SecureContext, TLSSocket } from 'node:tls';
+import { nodeCrypto, nodeTls } from './builtins.ts';
 
 /** PEM texts for one end of a connection; null where there are none. */
 export interface TlsMaterial {
@@ -20,7 +20,7 @@ export const ALPN_HTTP2 = 'h2';
 export function secureContext(material: TlsMaterial): SecureContext {
   try {
     assertKeyOfCertificate(material);
-    return createSecureContext({
+    return nodeTls().createSecureContext({
       // RFC 9113 §9.2: TLS 1.2 or higher.
       minVersion: 'TLSv1.2',
       ...(material.rootCertificates === null ? {} : { ca: material.rootCertificates }),
@@ -35,6 +35,7 @@ export function secureContext(material: TlsMaterial): SecureContext {
 /** OpenSSL looks at this when the context is made; Deno not before the first handshake, which then fails without a reason. */
 function assertKeyOfCertificate({ privateKey, certificateChain }: TlsMaterial): void {
   if (privateKey === null || certificateChain === null) return;
+  const { createPrivateKey, X509Certificate } = nodeCrypto();
   const certificate = new X509Certificate(certificateChain);
   if (!certificate.checkPrivateKey(createPrivateKey(privateKey))) {
     throw new Error('key values mismatch');
