@@ -74,7 +74,8 @@ export const startUp: Probe = {
 
 function importOf(arm: string): string {
   if (arm === 'purewire') {
-    const entry = pathToFileURL(join(compiledRoot, 'lib', 'index.js')).href;
+    // As it is published.
+    const entry = pathToFileURL(join(compiledRoot, 'bundle', 'index.js')).href;
     return `await import(${JSON.stringify(entry)});`;
   }
   if (arm === 'node-http2') return "await import('node:http2');";

@@ -4,7 +4,7 @@
  */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { projectFolder } from '../support/project.ts';
@@ -20,16 +20,27 @@ const MUST_HAVE = [
   'LICENSE',
   'CHANGELOG.md',
   'SECURITY.md',
-  'dist/lib/index.js',
+  'dist/bundle/index.js',
+  'dist/bundle/index.js.map',
+  'dist/bundle/protobuf.js',
+  'dist/bundle/services.js',
+  'dist/bundle/testing.js',
+  'dist/bundle/blocking-worker.js',
   'dist/lib/index.d.ts',
-  'dist/lib/alpha/index.js',
-  'dist/lib/protobuf/index.js',
-  'dist/lib/services/index.js',
-  'dist/lib/testing/index.js',
-  'dist/framing/frame-reader.js',
-  'dist/transport/connection.js',
+  'dist/lib/alpha/index.d.ts',
+  'dist/lib/protobuf/index.d.ts',
+  'dist/lib/services/index.d.ts',
+  'dist/lib/testing/index.d.ts',
+  'lib/index.ts',
+  'framing/frame-reader.ts',
+  'transport/connection.ts',
 ];
-const MUST_NOT_HAVE = /^(test|bench|dist\/test|dist\/bench|\.|node_modules)/;
+// Of the compiler's output only the types: the code is in the bundle, once.
+const MUST_NOT_HAVE =
+  /^(test|bench|dist\/test|dist\/bench|\.|node_modules)|^dist\/(lib|framing|transport)\/.*\.js/;
+
+/** Files of the bundle that `purewire` loads: its own and what it shares with other entries. Each costs an import part of a millisecond. */
+const MAX_FILES = 8;
 
 let passed = 0;
 
@@ -82,6 +93,17 @@ function installedPackages(folder: string): string[] {
     );
 }
 
+/** The entry and every file that it imports, directly or not. */
+function filesLoadedBy(folder: string, entry: string, seen: Set<string> = new Set()): Set<string> {
+  if (seen.has(entry)) return seen;
+  seen.add(entry);
+  const text = readFileSync(join(folder, entry), 'utf8');
+  for (const [, file] of text.matchAll(/\b(?:from|import)\s*"\.\/([^"]+)"/g)) {
+    filesLoadedBy(folder, file!, seen);
+  }
+  return seen;
+}
+
 async function startServer(folder: string): Promise<{ child: ChildProcess; port: string }> {
   const child = spawn(process.execPath, ['serve.mjs'], {
     cwd: folder,
@@ -115,6 +137,15 @@ async function main(folder: string): Promise<void> {
     installedPackages(empty)
       .filter((name) => !ALLOWED_PACKAGES.includes(name))
       .map((name) => `${name} was installed too`),
+  );
+
+  const loaded = filesLoadedBy(
+    join(empty, 'node_modules', 'purewire', 'dist', 'bundle'),
+    'index.js',
+  );
+  check(
+    `import 'purewire' loads ${loaded.size} files`,
+    loaded.size <= MAX_FILES ? [] : [`at most ${MAX_FILES}, not ${[...loaded].join(' ')}`],
   );
 
   const { child, port } = await startServer(empty);
