@@ -1,0 +1,26 @@
+/** A server in a process of its own whose memory is measured: answers each line of its input with the octets in use after a collection. */
+
+import { createInterface } from 'node:readline';
+import { server, unaryUnaryServiceDescription } from '../../lib/index.ts';
+
+const collect = (globalThis as { gc?: () => void }).gc;
+const same = (octets: Uint8Array): Uint8Array => octets;
+
+async function octetsInUse(): Promise<number> {
+  // Several: what one collection finalizes, the next one frees.
+  for (let round = 0; round < 6; round++) {
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    collect?.();
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+const methods = { Echo: unaryUnaryServiceDescription(same, same, same) };
+const running = await server('memory.Idle', methods, 0, { host: '127.0.0.1' }).start();
+console.log(running.port());
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line === 'end') break;
+  console.log(await octetsInUse());
+}
+process.exit(0);
