@@ -49,6 +49,16 @@ const builds: readonly PeerBuild[] = [
     steps: [['cargo', 'build', '--release', '--locked', '--target-dir', rustTarget]],
     built: join(rustTarget, 'release', 'purewire-bench-tonic'),
   },
+  {
+    name: 'grpc-cpp',
+    probe: ['g++', '--version'],
+    needs: "g++, and either gRPC's development packages or apt-get to unpack them below .tools/",
+    folder: join(tools, 'cpp-build'),
+    copies: null,
+    environment: { BENCH_ROOT: benchRoot, OUTPUT: join(tools, 'grpc-cpp') },
+    steps: [['bash', join(benchRoot, 'peers', 'cpp', 'build.sh')]],
+    built: null,
+  },
 ];
 
 /** Resolves to the exit code: 0 when every peer whose toolchain is here was built. */

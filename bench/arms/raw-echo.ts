@@ -50,12 +50,19 @@ export async function startServer({ tls }: ServerSettings): Promise<BenchServer>
 export async function startClient(settings: ClientSettings): Promise<BenchClient> {
   const shape = shapeOf(settings.load);
   const connections: RawClientConnection[] = [];
-  for (let i = 0; i < settings.load.connections; i++) {
+  const connecting = settings.load.kind === 'connect';
+  for (let i = 0; i < settings.load.connections && !connecting; i++) {
     connections.push(await RawClientConnection.open(settings, shape));
   }
   return {
     versions: {},
     run: async (meter) => {
+      if (connecting) {
+        await Promise.all(
+          Array.from({ length: meter.inFlight }, () => connectRepeatedly(meter, settings, shape)),
+        );
+        return;
+      }
       const perConnection = splitEvenly(meter.inFlight, connections.length);
       await Promise.all(connections.map((each, i) => each.run(meter, perConnection[i]!)));
     },
@@ -63,6 +70,21 @@ export async function startClient(settings: ClientSettings): Promise<BenchClient
       for (let i = 0; i < count; i++) await RawClientConnection.open(settings, shape);
     },
   };
+}
+
+/** Connect, one small exchange, close. */
+async function connectRepeatedly(
+  meter: Meter,
+  settings: ClientSettings,
+  shape: Shape,
+): Promise<void> {
+  while (!meter.stopped) {
+    const startedAt = performance.now();
+    const connection = await RawClientConnection.open(settings, shape);
+    connection.close();
+    meter.record(startedAt);
+    meter.complete(1);
+  }
 }
 
 class RawServerConnection {
@@ -155,6 +177,10 @@ class RawClientConnection {
     connection.#socket.write(new Uint8Array(header.buffer));
     await accepted;
     return connection;
+  }
+
+  close(): void {
+    this.#socket.end();
   }
 
   async run(meter: Meter, inFlight: number): Promise<void> {

@@ -10,9 +10,10 @@ import type { Load } from '../protocol.ts';
 import { figure } from '../report.ts';
 import type { WorkerProcess } from '../worker-process.ts';
 import type { Probe, ProbeGoal, ProbeResult } from './probe.ts';
+import { slope } from './slope.ts';
 
 const counts = [0, 250, 500, 750, 1_000];
-const quietMs = 1_500;
+const quietMs = 1_000;
 const kib = 1024;
 /** Above the largest count: some limit open streams to 100 by default. */
 const maxStreams = 2_000;
@@ -155,19 +156,4 @@ function result(slopes: readonly Slopes[], goals: readonly ProbeGoal[]): ProbeRe
     goals,
     data: slopes,
   };
-}
-
-/** Least squares. */
-function slope(xs: readonly number[], ys: readonly number[]): number {
-  const mean = (values: readonly number[]): number =>
-    values.reduce((sum, value) => sum + value, 0) / values.length;
-  const meanX = mean(xs);
-  const meanY = mean(ys);
-  let above = 0;
-  let below = 0;
-  xs.forEach((x, i) => {
-    above += (x - meanX) * (ys[i]! - meanY);
-    below += (x - meanX) ** 2;
-  });
-  return above / below;
 }

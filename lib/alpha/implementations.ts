@@ -41,6 +41,11 @@ export interface ServerOptions {
   readonly clientCertificates?: ClientCertificatePolicy | undefined;
   /** Host name or IP address of the interface to listen on. All interfaces, IPv4 and IPv6, by default. */
   readonly host?: string | undefined;
+  /**
+   * Others that set it too may listen on the same port, and the system spreads connections over them: worker threads with a server each.
+   * Node 22.12 or newer; `start` rejects on older ones.
+   */
+  readonly reusePort?: boolean | undefined;
   /** Path of a Unix socket to listen on instead; the port must be 0 then. */
   readonly path?: string | undefined;
   /** Laid over the defaults of the table of limits. */
@@ -140,13 +145,18 @@ function serverOf(
   });
 }
 
-function addressOf(port: number, { host, path }: ServerOptions): ServerAddress {
+function addressOf(port: number, { host, path, reusePort }: ServerOptions): ServerAddress {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new RangeError(`port must be an integer of 0 … 65535, got ${String(port)}`);
   }
-  if (path === undefined) return host === undefined ? { port } : { host, port };
-  if (port !== 0 || host !== undefined) {
-    throw new TypeError('options.path takes the place of host and port: port must be 0 with it');
+  if (path === undefined) {
+    const shared = reusePort === true ? { reusePort } : {};
+    return host === undefined ? { port, ...shared } : { host, port, ...shared };
+  }
+  if (port !== 0 || host !== undefined || reusePort === true) {
+    throw new TypeError(
+      'options.path takes the place of host, port and reusePort: port must be 0 with it',
+    );
   }
   return { path };
 }

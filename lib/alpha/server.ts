@@ -14,7 +14,7 @@ import { threadClock } from './thread-clock.ts';
 
 /** Where a server listens: on a port (0: the system chooses one) of a host, all interfaces by default, or on a Unix socket. */
 export type ServerAddress =
-  | { readonly host?: string; readonly port: number }
+  | { readonly host?: string; readonly port: number; readonly reusePort?: boolean }
   | { readonly path: string };
 
 /** What `AlphaServer` is made of. */

@@ -26,9 +26,12 @@ export interface ServerTls {
   readonly clientCertificates: ClientCertificates;
 }
 
-/** Where to listen. Without `host`: all interfaces, IPv6 and IPv4 together where there is IPv6. Port 0: the system chooses one. */
+/**
+ * Where to listen. Without `host`: all interfaces, IPv6 and IPv4 together where there is IPv6. Port 0: the system chooses one. `reusePort`:
+ * others that set it too may listen on the same port, and the system spreads connections over them.
+ */
 export type ListenAddress =
-  | { readonly host?: string; readonly port: number }
+  | { readonly host?: string; readonly port: number; readonly reusePort?: boolean }
   | { readonly path: string };
 
 /** Options of `listen`. */
@@ -80,6 +83,17 @@ function assertAddress(address: ListenAddress): void {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new RangeError(`port must be an integer of 0 to 65535, got ${String(port)}`);
   }
+  if (address.reusePort === true && !canReusePort()) {
+    throw new Error(
+      `a port shared through reusePort takes Node 22.12 or newer, this is ${process.version}; node:cluster shares ports on any`,
+    );
+  }
+}
+
+/** Older ones ignore the option, and the second listener fails with a port that is taken. */
+function canReusePort(): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 }
 
 class SocketListener implements Listener {
@@ -169,7 +183,10 @@ class SocketListener implements Listener {
     return new Promise((resolve, reject) => {
       const server = this.#server;
       server.once('error', reject);
-      server.listen({ ...this.#bound, backlog: BACKLOG, exclusive: false, ipv6Only: false }, () => {
+      const { address } = this.#options;
+      const reusePort = 'port' in address && address.reusePort === true;
+      const manners = { backlog: BACKLOG, exclusive: false, ipv6Only: false, reusePort };
+      server.listen({ ...this.#bound, ...manners }, () => {
         server.off('error', reject);
         server.on('error', (error: Error) => this.#onServerError(error));
         const address = server.address();
