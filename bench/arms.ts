@@ -79,8 +79,8 @@ export function whyNot(arm: Arm, workload: Workload): string | null {
   const rawClient = arm.client.name === 'raw-echo';
   if (rawClient !== (arm.server.name === 'raw-echo')) return 'the raw echo speaks no HTTP/2';
   if (rawClient && kind === 'open-loop') return 'the raw echo has no calls to do that with';
-  if (kind === 'connect' && arm.client.name.startsWith('framed-')) {
-    return 'the framed echo keeps its connections';
+  if (kind === 'connect' && /^(framed-|grpc-cpp)/.test(arm.client.name)) {
+    return `${arm.client.name} keeps its connections`;
   }
   if (kind === 'open-loop' && arm.client.program !== null) {
     return `${arm.client.name} has no open-loop client`;

@@ -173,6 +173,7 @@ export function figure(value: number): string {
 /** `2.1x [1.9, 2.3]`; empty for null. */
 export function interval(ratio: Estimate | null): string {
   if (ratio === null) return '';
+  if (!Number.isFinite(ratio.median)) return 'not comparable';
   return `${figure(ratio.median)}x [${figure(ratio.low)}, ${figure(ratio.high)}]`;
 }
 

@@ -51,7 +51,10 @@ export function chartsOf(result: BenchResult): Chart[] {
   const charts: Chart[] = [];
   const headline = result.rows.filter((row) => row.workload.headline);
   const shown = headline.length > 0 ? headline : result.rows;
-  const marks = result.rows.flatMap((row) => row.goals.map((goal) => goalMark(row, goal)));
+  const marks = result.rows
+    .flatMap((row) => row.goals.map((goal) => goalMark(row, goal)))
+    // A ratio of nothing to nothing, of a row in which an arm got nothing done.
+    .filter((mark) => [mark.low, mark.value, mark.high].every((x) => Number.isFinite(x) && x > 0));
   if (marks.length > 0) {
     charts.push({
       name: 'goals',

@@ -139,7 +139,7 @@ function curvePanel({ title, xLabels, xTitle, yTitle, curves }: CurvePanel): str
     }),
   );
   const ends = spread(
-    curves.map((curve) => yOf(curve.points.at(-1)?.y ?? low)),
+    curves.map((curve) => yOf(curve.points.findLast(({ y }) => y > 0)?.y ?? low)),
     14,
   );
   curves.forEach((curve, i) => {

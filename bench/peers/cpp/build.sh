@@ -21,5 +21,11 @@ if ! pkg-config --exists grpc++ 2>/dev/null || ! command -v grpc_cpp_plugin >/de
   export LD_LIBRARY_PATH=$libraries PATH=$prefix/usr/bin:$PATH
 fi
 protoc -I "$BENCH_ROOT" --cpp_out=. --grpc_out=. --plugin=protoc-gen-grpc="$(command -v grpc_cpp_plugin)" bench.proto
-g++ -std=c++17 -O2 -DNDEBUG -I. "${flags[@]}" -o "$OUTPUT" "$sources"/*.cpp bench.pb.cc bench.grpc.pb.cc \
-  -Wl,--copy-dt-needed-entries -lgrpc++ -lgrpc -lgpr -lprotobuf -lpthread
+objects=()
+for source in "$sources"/*.cpp bench.pb.cc bench.grpc.pb.cc; do
+  object=$(basename "$source").o
+  g++ -std=c++17 -O2 -DNDEBUG -I. "${flags[@]}" -c -o "$object" "$source"
+  objects+=("$object")
+done
+# RPATH, not RUNPATH: only the former is followed for libraries of libraries.
+g++ -o "$OUTPUT" "${objects[@]}" "${flags[@]}" -Wl,--disable-new-dtags -Wl,--copy-dt-needed-entries -lgrpc++ -lgrpc -lgpr -lprotobuf -lpthread

@@ -45,17 +45,13 @@ std::string failed(const grpc::Status& status) {
   return "status " + std::to_string(status.error_code()) + ": " + status.error_message();
 }
 
-// One unary call after another; with `reconnect` each on a connection of its own.
+// One unary call after another.
 class UnaryChain {
  public:
   UnaryChain(const Client& client, Bench::Stub* stub, Meter& meter, Chains& chains) : client_(client), stub_(stub), meter_(meter), chains_(chains) {}
   void next() {
     if (meter_.stopped()) return finish("");
     started_ = meter_.begin();
-    if (client_.load.kind == "connect") {
-      own_ = client_.connect();
-      stub_ = own_.get();
-    }
     context_ = std::make_unique<grpc::ClientContext>();
     client_.prepare(*context_);
     auto done = [this](const grpc::Status& status) { ended(status); };
@@ -89,7 +85,6 @@ class UnaryChain {
   Bench::Stub* stub_;
   Meter& meter_;
   Chains& chains_;
-  std::unique_ptr<Bench::Stub> own_;
   std::unique_ptr<grpc::ClientContext> context_;
   Empty empty_, nothing_;
   Message request_, response_;
@@ -116,9 +111,10 @@ class PingPong : public grpc::ClientBidiReactor<Message, Message> {
       return context_.TryCancel();
     }
     meter_.end(started_);
-    if (!meter_.stopped()) return send();
-    StartWritesDone();
-    StartRead(&response_);
+    one_done();
+  }
+  void OnWriteDone(bool ok) override {
+    if (ok) one_done();
   }
   void OnDone(const grpc::Status& status) override {
     Chains& chains = chains_;
@@ -129,8 +125,16 @@ class PingPong : public grpc::ClientBidiReactor<Message, Message> {
   }
 
  private:
+  // The next write may start only when the last one is known to be done, which can come after its response.
+  void one_done() {
+    if (--pending_ > 0) return;
+    if (!meter_.stopped()) return send();
+    StartWritesDone();
+    StartRead(&response_);
+  }
   void send() {
     started_ = meter_.begin();
+    pending_ = 2;
     request_.set_sequence(request_.sequence() + 1);
     StartWrite(&request_);
     StartRead(&response_);
@@ -140,6 +144,7 @@ class PingPong : public grpc::ClientBidiReactor<Message, Message> {
   Chains& chains_;
   grpc::ClientContext context_;
   Message request_, response_;
+  std::atomic<int> pending_{0};
   std::string failure_;
   Meter::Clock::time_point started_;
 };
@@ -198,7 +203,6 @@ Client::Client(int port, const Tls& tls, const Load& wanted) : load(wanted), bod
     options.pem_root_certs = tls.certificate;
     credentials_ = grpc::SslCredentials(options);
   }
-  if (load.kind == "connect") return;
   for (int i = 0; i < load.connections; i++) connections_.push_back(connect());
 }
 
@@ -242,7 +246,7 @@ std::string Client::run(const RunParams& params) {
   std::vector<std::thread> threads;
   for (int i = 0; i < in_flight; i++) {
     Bench::Stub* stub = connections_.empty() ? nullptr : connections_[i % connections_.size()].get();
-    if (load.kind == "unary" || load.kind == "connect") {
+    if (load.kind == "unary") {
       (new UnaryChain(*this, stub, meter, chains))->next();
     } else if (load.kind == "ping-pong") {
       new PingPong(*this, stub, meter, chains);

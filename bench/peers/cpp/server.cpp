@@ -27,8 +27,8 @@ class DownloadReactor : public grpc::ServerWriteReactor<Message> {
   void next() {
     if (sent_ == messages_) return Finish(grpc::Status::OK);
     message_.set_sequence(sent_++);
-    // Buffered, as other peers gather what they can.
-    StartWrite(&message_, grpc::WriteOptions().set_buffer_hint());
+    // Without set_buffer_hint: the callback API of this version then waits for the buffer to fill before it asks for more.
+    StartWrite(&message_);
   }
   Message message_;
   const uint32_t messages_;
