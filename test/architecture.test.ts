@@ -19,7 +19,8 @@ interface Layer {
 const CORE = /^lib\/[^/]+\.ts$/;
 const FRAMING = /^framing\//;
 const FRAMING_VALUES = /^framing\/(constants|frame-handler)\.ts$/;
-const MESSAGE_FRAMING = /^framing\/message\//;
+/** How octets are copied, cut into messages, and lent for one read. */
+const MESSAGE_FRAMING = /^framing\/(message\/|bytes\.ts$|lent-octets\.ts$)/;
 const TRANSPORT = /^transport\/[^/]+\.ts$/;
 /** The part of the transport that the call engine sees: interfaces, limits, time. */
 const TRANSPORT_INTERFACES =
@@ -33,7 +34,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: 'transport/node',
     files: /^transport\/node\//,
-    imports: [TRANSPORT],
+    imports: [TRANSPORT, /^framing\/lent-octets\.ts$/],
     packages: [/^node:(net|tls|crypto)$/],
   },
   { name: 'transport', files: /^transport\//, imports: [FRAMING] },
@@ -74,7 +75,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: 'lib/protobuf',
     files: /^lib\/protobuf\//,
-    imports: [CORE, /^lib\/platform\//],
+    imports: [CORE, /^lib\/platform\//, /^lib\/call\/message-range\.ts$/],
     packages: [/^protobufjs(\/|$)/],
   },
   {

@@ -15,8 +15,11 @@ export interface PeerInfo {
 
 /** Receives what a ByteDuplex reads. Calls come one at a time; none comes after `onClosed`. */
 export interface ByteDuplexListener {
-  /** Octets arrived. `chunk` belongs to the listener from now on: nobody changes it afterwards. */
-  onOctets(chunk: Uint8Array): void;
+  /**
+   * Octets arrived: the first `end` of `chunk`. They belong to the listener from now on and nobody changes them afterwards, unless the pipe
+   * lends them (`framing/lent-octets.ts`): then they are valid during the call.
+   */
+  onOctets(chunk: Uint8Array, end: number): void;
   /** After a `write` that returned false: the pipe takes octets again. */
   onWritable(): void;
   /** The peer ended its side; no more octets will arrive. */

@@ -5,10 +5,12 @@
  *   OPEN ──GOAWAY sent or received──▶ DRAINING ──last stream ended, or an error──▶ CLOSING ──pipe gone──▶ CLOSED
  */
 
+import { cloneOctets } from '../framing/bytes.ts';
 import { DEFAULT_WINDOW_OCTETS, ErrorCode } from '../framing/constants.ts';
 import { ConnectionError, type ErrorToken } from '../framing/errors.ts';
 import { FrameReader } from '../framing/frame-reader.ts';
 import { HpackDecoder } from '../framing/hpack/hpack-decoder.ts';
+import { isLent } from '../framing/lent-octets.ts';
 import { AbuseGuard, type Verdict } from './abuse-guard.ts';
 import type { ByteDuplex, ByteDuplexListener, PeerInfo } from './byte-duplex.ts';
 import type { Clock } from './clock.ts';
@@ -150,32 +152,31 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
 
   // ---- octets in -------------------------------------------------------------------------------------------------
 
-  onOctets(chunk: Uint8Array): void {
+  onOctets(chunk: Uint8Array, end: number): void {
     if (this.lifecycle >= Lifecycle.CLOSING) {
       this.timers.lastReadMs = this.clock.now();
       return;
     }
-    this.#observer?.onOctetsReceived?.(chunk);
-    if (this.#pausedForTurn || this.#pausedForPipe) this.#backlog.push(chunk);
-    else this.#read(chunk, 0);
+    if (this.#observer !== null) this.#observer.onOctetsReceived?.(chunk.subarray(0, end));
+    if (this.#pausedForTurn || this.#pausedForPipe) this.#backlog.push(cloneOctets(chunk, 0, end));
+    else this.#read(chunk, 0, end);
   }
 
-  #read(chunk: Uint8Array, start: number): void {
+  #read(chunk: Uint8Array, start: number, end: number): void {
     this.nowMs = this.clock.now();
     this.timers.lastReadMs = this.nowMs;
     this.#framesThisTurn = 0;
     this.#streamsThisTurn = 0;
     this.#turnEndsMs = this.nowMs + this.limits.turnTimeMs;
     this.output.inRead = true;
-    let reached = chunk.length;
+    let reached = end;
     try {
-      reached = this.#reader.read(chunk, start, chunk.length, this.receiver);
+      reached = this.#reader.read(chunk, start, end, this.receiver);
     } catch (error) {
       this.#failFromRead(error);
     }
-    if (reached < chunk.length && this.lifecycle < Lifecycle.CLOSING) {
-      this.#backlog.unshift(chunk);
-      this.#backlogOffset = reached;
+    if (reached < end && this.lifecycle < Lifecycle.CLOSING) {
+      this.#keepForLater(chunk, reached, end);
       this.#pausedForTurn = true;
       this.#duplex.pause();
       this.#bookTurn();
@@ -187,6 +188,13 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.timers.onHeaderBlock(this.#reader.openBlockStreamId);
     this.output.flush();
     if (this.output.isOverfull) this.onRepliesPiledUp();
+  }
+
+  /** What is left of a read comes first in the next turn. A lent chunk is copied; one from the backlog is ours. */
+  #keepForLater(chunk: Uint8Array, start: number, end: number): void {
+    const isOurs = !isLent(chunk);
+    this.#backlog.unshift(isOurs ? chunk : cloneOctets(chunk, start, end));
+    this.#backlogOffset = isOurs ? start : 0;
   }
 
   /** L23: bounds the frames and the time of one turn, so that one connection cannot hold the event loop. */
@@ -212,7 +220,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     if (chunk !== undefined) {
       const offset = this.#backlogOffset;
       this.#backlogOffset = 0;
-      this.#read(chunk, offset);
+      this.#read(chunk, offset, chunk.length);
     }
     if (this.lifecycle >= Lifecycle.CLOSING) return;
     if (this.#backlog.length > 0) {

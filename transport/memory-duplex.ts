@@ -208,7 +208,7 @@ export class MemoryDuplex implements ByteDuplex {
     while (!this.#paused && !this.#closing) {
       const chunk = this.#takeChunk();
       if (chunk === null) break;
-      listener.onOctets(chunk);
+      listener.onOctets(chunk, chunk.length);
     }
     if (
       this.#inboundEnded &&

@@ -31,7 +31,7 @@ class DirectPipe implements ByteDuplex {
     return true;
   }
   deliver(chunk: Uint8Array): void {
-    this.#listener?.onOctets(chunk);
+    this.#listener?.onOctets(chunk, chunk.length);
   }
   pause(): void {}
   resume(): void {}

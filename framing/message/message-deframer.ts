@@ -1,19 +1,21 @@
 /**
  * Length-Prefixed-Messages out of the DATA octets of one direction of one call (gRPC PROTOCOL-HTTP2 "Data Frames"). The call layer
  * pushes ranges as they arrive and takes messages when its application wants them. A message inside one chunk is handed on
- * as a range of it; any other is put together once all its octets are here, so a declared length allocates nothing.
+ * as a range of it; any other is put together in memory of its own, which grows with the octets that have come, so a declared length
+ * allocates nothing.
  *
  *   PREFIX ──5 octets──▶ BODY ──declared octets──▶ PREFIX …      declared length over the limit: nothing more is delivered
  */
 
 import { allocateOctets, allocateSlab, copyOctets, NO_OCTETS, readUint32 } from '../bytes.ts';
+import { isLent } from '../lent-octets.ts';
 import { MESSAGE_PREFIX_OCTETS } from './message-framer.ts';
 
 /** Receives messages from `MessageDeframer.next`. */
 export interface MessageSink {
   /**
    * One whole message. `flags` is the first prefix octet as received, 0 … 255: the call layer judges it. The octets of the
-   * range stay unchanged for as long as they are referenced.
+   * range stay unchanged for as long as they are referenced, unless `chunk` is lent.
    */
   onDeframed(flags: number, chunk: Uint8Array, start: number, end: number): void;
 }
@@ -25,6 +27,8 @@ const FIRST_GATHER_OCTETS = 512;
 const LAST_GATHER_OCTETS = 16_384;
 /** A held range is copied when its chunk's memory is more than this many times as large. */
 const PIN_FACTOR = 4;
+/** The memory of a message that is put together has room for this many times the octets that have come, up to its length. */
+const ASSEMBLY_FACTOR = 8;
 
 /** A range that waits behind the first one. `owned`: the chunk is ours, and its octets from `end` on are free. */
 class PendingRange {
@@ -56,8 +60,11 @@ export class MessageDeframer {
   #flags: number;
   /** Length declared by the current prefix as far as it has been read. */
   #declared: number;
-  /** Octets of all pending ranges. */
+  /** Octets of all pending ranges, those put together included. */
   #pending: number;
+  /** The first octets of the current message, put together; null while it may still lie in one chunk. */
+  #assembly: Uint8Array | null;
+  #assembled: number;
   #released: number;
   // The first pending range lies in fields of its own: the usual call never needs a second one.
   #chunk: Uint8Array;
@@ -77,6 +84,8 @@ export class MessageDeframer {
     this.#flags = 0;
     this.#declared = 0;
     this.#pending = 0;
+    this.#assembly = null;
+    this.#assembled = 0;
     this.#released = 0;
     this.#chunk = NO_OCTETS;
     this.#start = 0;
@@ -106,20 +115,30 @@ export class MessageDeframer {
     return this.bufferedOctets > 0;
   }
 
-  /** Adds a range, which is referenced or, when small, copied. `chunk` must not change any more. */
+  /**
+   * Adds a range, which is referenced or, when small, copied. `chunk` must not change any more; if it is lent, `compact` is to be called
+   * before the loan ends.
+   */
   push(chunk: Uint8Array, start: number, end: number): void {
-    const octets = end - start;
-    if (octets === 0) return;
+    if (start === end) return;
     if (this.overLimit > 0) {
-      this.#released += octets;
+      this.#released += end - start;
       return;
     }
-    if (this.#pending === 0) {
-      this.#setFirst(chunk, start, end, false);
+    let from = start;
+    if (this.#assembly !== null) {
+      from += Math.min(end - start, this.#declared - this.#assembled);
+      this.#assemble(chunk, start, from);
+      this.#pending += from - start;
+      if (from === end) return;
+    }
+    const octets = end - from;
+    if (this.#pending === this.#assembled) {
+      this.#setFirst(chunk, from, end, false);
     } else if (octets < COALESCE_OCTETS) {
-      this.#gather(chunk, start, end);
+      this.#gather(chunk, from, end);
     } else {
-      this.#link(new PendingRange(chunk, start, end, false));
+      this.#link(new PendingRange(chunk, from, end, false));
     }
     this.#pending += octets;
   }
@@ -131,16 +150,23 @@ export class MessageDeframer {
   next(sink: MessageSink): boolean {
     if (this.#prefixOctets < MESSAGE_PREFIX_OCTETS && !this.#readPrefix()) return false;
     const length = this.#declared;
-    if (this.#pending < length) return false;
+    if (this.#pending < length) {
+      this.#takeIn(this.#pending);
+      return false;
+    }
     const flags = this.#flags;
     let chunk: Uint8Array;
     let start = 0;
-    if (this.#end - this.#start >= length) {
+    if (this.#assembly === null && this.#end - this.#start >= length) {
       chunk = this.#chunk;
       start = this.#start;
       this.#advance(length);
     } else {
-      chunk = this.#assemble(length);
+      this.#takeIn(length);
+      chunk = this.#assembly ?? NO_OCTETS;
+      this.#assembly = null;
+      this.#assembled = 0;
+      this.#pending -= length;
     }
     this.#prefixOctets = 0;
     this.#declared = 0;
@@ -157,11 +183,11 @@ export class MessageDeframer {
   }
 
   /**
-   * Called at the end of a read: copies what is held and small against its chunk, so that a few octets do not keep a whole read
-   * buffer in memory. Costs time for ranges pushed since the last call only.
+   * Called at the end of a read: copies what is held of lent chunks, and what is small against its chunk, so that a few octets do not keep
+   * a whole read buffer in memory. Costs time for ranges pushed since the last call only.
    */
   compact(): void {
-    if (this.#pending === 0) return;
+    if (this.#pending === this.#assembled) return;
     if (!this.#owned && isPinning(this.#chunk, this.#start, this.#end)) {
       const octets = this.#end - this.#start;
       const copy = allocateOctets(Math.max(octets, FIRST_GATHER_OCTETS));
@@ -205,6 +231,8 @@ export class MessageDeframer {
     this.#released += this.bufferedOctets;
     this.#prefixOctets = 0;
     this.#pending = 0;
+    this.#assembly = null;
+    this.#assembled = 0;
     this.#second = null;
     this.#last = null;
     this.#lastCompacted = null;
@@ -228,17 +256,30 @@ export class MessageDeframer {
     if (this.#lastCompacted === range) this.#lastCompacted = null;
   }
 
-  /** Joins the first `octets` of several ranges, which are all here. */
-  #assemble(octets: number): Uint8Array {
-    const message = allocateOctets(octets);
-    let filled = 0;
-    while (filled < octets) {
-      const taken = Math.min(octets - filled, this.#end - this.#start);
-      copyOctets(message, filled, this.#chunk, this.#start, this.#start + taken);
-      filled += taken;
+  /** Puts the first `octets` octets of the message, which are all here, together. */
+  #takeIn(octets: number): void {
+    while (this.#assembled < octets) {
+      const taken = Math.min(octets - this.#assembled, this.#end - this.#start);
+      this.#assemble(this.#chunk, this.#start, this.#start + taken);
       this.#advance(taken);
+      // They are still pending, in another place.
+      this.#pending += taken;
     }
-    return message;
+  }
+
+  /** Adds a range of the message to what is put together. */
+  #assemble(chunk: Uint8Array, start: number, end: number): void {
+    const assembled = this.#assembled + end - start;
+    const room = this.#assembly;
+    let assembly = room;
+    if (assembly === null || assembly.length < assembled) {
+      const capacity = Math.max(FIRST_GATHER_OCTETS, ASSEMBLY_FACTOR * assembled);
+      assembly = allocateOctets(Math.min(this.#declared, capacity));
+      if (room !== null) copyOctets(assembly, 0, room, 0, this.#assembled);
+      this.#assembly = assembly;
+    }
+    copyOctets(assembly, this.#assembled, chunk, start, end);
+    this.#assembled = assembled;
   }
 
   /** Copies a small range behind the last one. */
@@ -284,5 +325,5 @@ export class MessageDeframer {
 }
 
 function isPinning(chunk: Uint8Array, start: number, end: number): boolean {
-  return (end - start) * PIN_FACTOR < chunk.buffer.byteLength;
+  return isLent(chunk) || (end - start) * PIN_FACTOR < chunk.buffer.byteLength;
 }

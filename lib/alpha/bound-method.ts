@@ -1,12 +1,15 @@
 /** What the RPCs of one stay of a stub in its context share: the channel, and per method its descriptor and description. */
 
 import type { CallFactory } from '../call/call.ts';
+import { keptRange } from '../call/message-range.ts';
 import type { ChannelStats } from '../channel/channel.ts';
 import type { ErrorReporter } from '../error-reporter.ts';
 import type { MetadataValue } from '../metadata.ts';
 import type { MethodDescriptor } from '../method.ts';
+import type { RangeDeserializer } from '../range-deserializer.ts';
 import type { RpcMethodInvocationDescription } from './interfaces.ts';
 import { reportSafely } from './report-safely.ts';
+import { responseRangeDeserializer } from './utilities.ts';
 
 /** What a stub needs of a channel. `Channel` is one. */
 export interface StubChannel extends CallFactory {
@@ -50,6 +53,8 @@ export class BoundMethod<Request, Response> {
   readonly activation: Activation;
   readonly descriptor: MethodDescriptor;
   readonly description: RpcMethodInvocationDescription<Request, Response>;
+  /** The response in a range, which may be lent. Throws what the deserializer throws. */
+  readonly responseOf: RangeDeserializer<Response>;
 
   constructor(
     activation: Activation,
@@ -59,6 +64,9 @@ export class BoundMethod<Request, Response> {
     this.activation = activation;
     this.descriptor = descriptor;
     this.description = description;
+    this.responseOf =
+      responseRangeDeserializer(description) ??
+      ((chunk, start, end) => description.deserializeResponse(keptRange(chunk, start, end)));
   }
 
   /** Hands on an exception that no caller can be told of. */

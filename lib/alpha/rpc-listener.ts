@@ -7,7 +7,6 @@ import type { BoundMethod } from './bound-method.ts';
 import type { RpcOptions } from './interfaces.ts';
 import type { PumpControl } from './message-pump.ts';
 import { abortedBySignal, callableFailure } from './rpc-fault.ts';
-import { rangeOf } from './serialization.ts';
 
 /** What receives the events of an RPC on behalf of its caller. */
 export interface RpcListener extends ClientCallListener {
@@ -36,7 +35,7 @@ export function deserializeResponse<Response>(
   end: number,
 ): Response | typeof FAILED {
   try {
-    return method.description.deserializeResponse(rangeOf(chunk, start, end));
+    return method.responseOf(chunk, start, end);
   } catch (error) {
     const fault = callableFailure(method.descriptor, 'response deserializer', error);
     listener.fault = fault;

@@ -5,9 +5,11 @@
 
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallAbortion, ServerCall, ServerCallListener, ServerMethod } from '../call/call.ts';
+import { keptRange } from '../call/message-range.ts';
 import type { ErrorReporter } from '../error-reporter.ts';
 import { Metadata } from '../metadata.ts';
 import { type MethodDescriptor, methodDescriptor } from '../method.ts';
+import type { RangeDeserializer } from '../range-deserializer.ts';
 import type { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
 import { ABORTION_OF_CALL, rpcErrorOfAbortion } from './exceptions.ts';
@@ -22,7 +24,7 @@ import { isIterableSource, isThenable, MessagePump, type PumpReceiver } from './
 import { reportSafely } from './report-safely.ts';
 import { RequestReader } from './request-reader.ts';
 import { type ContextHost, ServiceContext } from './rpc-context.ts';
-import { rangeOf } from './serialization.ts';
+import { requestRangeDeserializer } from './utilities.ts';
 
 /** What the client reads for an exception that carries no status: nothing of the exception itself. */
 const BEHAVIOR_RAISED = 'the service raised an exception';
@@ -61,6 +63,8 @@ class ServedMethod implements ContextHost {
   readonly descriptor: MethodDescriptor;
   readonly description: RpcMethodServiceDescription<unknown, unknown>;
   readonly clock: { now(): number };
+  /** The request in a range, which may be lent. Throws what the deserializer throws. */
+  readonly requestOf: RangeDeserializer<unknown>;
   readonly #report: ErrorReporter;
 
   constructor(
@@ -72,6 +76,9 @@ class ServedMethod implements ContextHost {
     this.descriptor = descriptor;
     this.description = description;
     this.clock = clock;
+    this.requestOf =
+      requestRangeDeserializer(description) ??
+      ((chunk, start, end) => description.deserializeRequest(keptRange(chunk, start, end)));
     this.#report = report;
   }
 
@@ -108,7 +115,7 @@ class ServedRpc implements ServerCallListener, PumpReceiver<unknown> {
     if (!this.#context.isActive()) return;
     let request: unknown;
     try {
-      request = this.#method.description.deserializeRequest(rangeOf(chunk, start, end));
+      request = this.#method.requestOf(chunk, start, end);
     } catch (error) {
       this.#method.report(error, 'request deserializer');
       this.#fail(Status.INTERNAL, 'the request could not be deserialized', null, {

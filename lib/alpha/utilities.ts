@@ -4,6 +4,7 @@
  */
 
 import { Cardinality } from '../method.ts';
+import { type RangeDeserializer, rangeDeserializerOf } from '../range-deserializer.ts';
 import type {
   RequestIterator,
   ResponseIterable,
@@ -44,6 +45,28 @@ const NO_PARTS = {
   serviceStreamStream: null,
 };
 
+/** The deserializers of a description made here, for `requestRangeDeserializer` and `responseRangeDeserializer`. */
+const deserializersOf = new WeakMap<
+  object,
+  { readonly request: Deserializer<never> | null; readonly response: Deserializer<never> | null }
+>();
+
+/** What reads requests of `description` where they were received; null for a description or a deserializer that needs octets of its own. */
+export function requestRangeDeserializer<Request>(
+  description: object,
+): RangeDeserializer<Request> | null {
+  const deserialize = deserializersOf.get(description)?.request ?? null;
+  return deserialize === null ? null : rangeDeserializerOf<Request>(deserialize);
+}
+
+/** The same for responses. */
+export function responseRangeDeserializer<Response>(
+  description: object,
+): RangeDeserializer<Response> | null {
+  const deserialize = deserializersOf.get(description)?.response ?? null;
+  return deserialize === null ? null : rangeDeserializerOf<Response>(deserialize);
+}
+
 class MethodDescription<Request, Response, Kind extends Cardinality>
   implements
     RpcMethodInvocationDescription<Request, Response, Kind>,
@@ -69,6 +92,10 @@ class MethodDescription<Request, Response, Kind extends Cardinality>
     this.#serviceUnaryStream = parts.serviceUnaryStream;
     this.#serviceStreamUnary = parts.serviceStreamUnary;
     this.#serviceStreamStream = parts.serviceStreamStream;
+    deserializersOf.set(this, {
+      request: parts.requestDeserializer as Deserializer<never> | null,
+      response: parts.responseDeserializer as Deserializer<never> | null,
+    });
   }
 
   cardinality(): Kind {

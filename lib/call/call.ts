@@ -46,7 +46,7 @@ export interface CallOptions {
 export interface ClientCallListener {
   /** Initial response metadata; not called for a Trailers-Only response. */
   onMetadata(headers: HeaderList): void;
-  /** One message, requested through `request`. The range is valid, and unchanged, for as long as it is referenced. */
+  /** One message, requested through `request`. The range is valid during the call; `keptRange` makes octets of it that stay. */
   onMessage(chunk: Uint8Array, start: number, end: number): void;
   /** The final status, exactly once and last. */
   onStatus(status: CallStatus): void;
@@ -87,7 +87,7 @@ export type CallAbortion = ScopeAbortion;
 /** Receives the events of a server call, in order, where user code may run. */
 export interface ServerCallListener {
   /**
-   * One request message. For a request-unary method this is called once, after the request is complete and known to be exactly one
+   * One request message, its range valid during the call (see `ClientCallListener`). For a request-unary method this is called once, after the request is complete and known to be exactly one
    * message. An exception (a deserializer that fails) closes the call with INTERNAL.
    */
   onMessage(chunk: Uint8Array, start: number, end: number): void;

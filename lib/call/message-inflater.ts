@@ -7,6 +7,7 @@ import type { CompressionCodec, Decompressed } from '../compression-codec.ts';
 import { type CompressionSettings, messageFlagsFault } from '../protocol/compression.ts';
 import { Status } from '../status.ts';
 import type { InflateSlots, SlotWaiter } from './inflate-slots.ts';
+import { keptRange } from './message-range.ts';
 
 /**
  * Compressed octets up to which a message is decompressed at once, if it then has at most `INLINE_OUTPUT_OCTETS`: for one of this size the
@@ -89,7 +90,7 @@ export class MessageInflater implements SlotWaiter {
     const octets = chunk.subarray(start, end);
     const outcome = this.#inflateAtOnce(codec, octets);
     if (outcome !== null) return this.#take(outcome);
-    this.#octets = octets;
+    this.#octets = keptRange(chunk, start, end);
     if (this.#host.inflates.acquire(this)) this.onInflateSlot();
     return LATER;
   }

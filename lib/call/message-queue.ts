@@ -3,6 +3,8 @@
  * them. Bounded by the stream's window, which is credited only for what was taken (L16, L18).
  */
 
+import { cloneOctets, NO_OCTETS } from '../../framing/bytes.ts';
+import { type Borrower, borrow, isLent } from '../../framing/lent-octets.ts';
 import { MessageDeframer, type MessageSink } from '../../framing/message/message-deframer.ts';
 import { MESSAGE_PREFIX_OCTETS, MessageFlag } from '../../framing/message/message-framer.ts';
 import {
@@ -16,8 +18,8 @@ import {
 const PIN_FACTOR = 4;
 
 /** A queue whose first message lies in its own fields, so that the usual call, one message in one chunk, needs no deframer. */
-export class MessageQueue implements MessageSink {
-  /** The chunk of the first message; null when no message is complete. */
+export class MessageQueue implements MessageSink, Borrower {
+  /** The chunk of the first message; null when no message is complete. It may be lent: see `compact`. */
   chunk: Uint8Array | null;
   start: number;
   end: number;
@@ -31,6 +33,8 @@ export class MessageQueue implements MessageSink {
   #firstOctets: number;
   /** `chunk` is a copy that keeps nothing else in memory. */
   #firstCompacted: boolean;
+  /** To be told when the loan of the octets held ends. */
+  #borrows: boolean;
   #released: number;
   /** Made at the first compressed message. */
   #inflater: MessageInflater | null;
@@ -46,6 +50,7 @@ export class MessageQueue implements MessageSink {
     this.#deframer = null;
     this.#firstOctets = 0;
     this.#firstCompacted = false;
+    this.#borrows = false;
     this.#released = 0;
     this.#inflater = null;
   }
@@ -60,16 +65,18 @@ export class MessageQueue implements MessageSink {
     return this.#deframer === null ? 0 : this.#deframer.wanted;
   }
 
-  /** Adds octets, which must not change any more. Afterwards `chunk` or `overLimit` may have become set. */
+  /** Adds octets, which must not change any more unless they are lent. Afterwards `chunk` or `overLimit` may have become set. */
   push(chunk: Uint8Array, start: number, end: number): void {
     const octets = end - start;
     if (octets === 0) return;
+    if (octets > MESSAGE_PREFIX_OCTETS && !this.#borrows && isLent(chunk)) {
+      this.#borrows = true;
+      borrow(this);
+    }
     if (this.chunk === null && octets >= MESSAGE_PREFIX_OCTETS && this.octetsBehind === 0) {
       const length = prefixLength(chunk, start);
       if (length === octets - MESSAGE_PREFIX_OCTETS && length <= this.#maxMessageOctets) {
-        this.chunk = chunk;
-        this.start = start + MESSAGE_PREFIX_OCTETS;
-        this.end = end;
+        this.#setFirst(chunk, start + MESSAGE_PREFIX_OCTETS, end);
         this.flags = chunk[start] as number;
         this.#firstOctets = octets;
         this.#firstCompacted = false;
@@ -110,18 +117,24 @@ export class MessageQueue implements MessageSink {
     return released;
   }
 
-  /** At the end of a read: lets go of chunks that only a few octets are left of. */
+  /** Copies what is held of lent chunks, and lets go of chunks that only a few octets are left of. */
   compact(): void {
     const { chunk, start, end } = this;
     if (chunk !== null && !this.#firstCompacted) {
       this.#firstCompacted = true;
-      if ((end - start) * PIN_FACTOR < chunk.buffer.byteLength) {
-        this.chunk = new Uint8Array(chunk.subarray(start, end));
+      if (isLent(chunk) || (end - start) * PIN_FACTOR < chunk.buffer.byteLength) {
+        this.chunk = cloneOctets(chunk, start, end);
         this.start = 0;
         this.end = end - start;
       }
     }
     if (this.#deframer !== null) this.#deframer.compact();
+  }
+
+  /** For the loan. */
+  secure(): void {
+    this.#borrows = false;
+    this.compact();
   }
 
   /** Forgets everything held; the call is over. */
@@ -133,11 +146,21 @@ export class MessageQueue implements MessageSink {
 
   /** For the deframer. */
   onDeframed(flags: number, chunk: Uint8Array, start: number, end: number): void {
-    this.chunk = chunk;
-    this.start = start;
-    this.end = end;
+    this.#setFirst(chunk, start, end);
     this.flags = flags;
     this.#firstCompacted = false;
+  }
+
+  #setFirst(chunk: Uint8Array, start: number, end: number): void {
+    if (start === end) {
+      this.chunk = NO_OCTETS;
+      this.start = 0;
+      this.end = 0;
+    } else {
+      this.chunk = chunk;
+      this.start = start;
+      this.end = end;
+    }
   }
 
   #pull(deframer: MessageDeframer): void {

@@ -4,6 +4,8 @@
  */
 
 import protobuf from 'protobufjs';
+import { keptRange } from '../call/message-range.ts';
+import { standsFor } from '../range-deserializer.ts';
 import { FieldProblem, MessageChecker } from './message-check.ts';
 import { fullNameOf } from './proto-check.ts';
 
@@ -44,7 +46,7 @@ export interface EncodableType {
   /** Whether messages of the type may hold `bytes`, which protobufjs decodes as views. */
   readonly holdsBytes: boolean;
   readonly encode: (message: object, writer: protobuf.Writer) => protobuf.Writer;
-  readonly decode: (octets: Uint8Array) => object;
+  readonly decode: (octets: Uint8Array | protobuf.Reader) => object;
   readonly toObject: (message: object, options: protobuf.IConversionOptions) => object;
   /** What to encode for `message`. Throws FieldProblem. */
   readonly check: (message: unknown) => object;
@@ -98,18 +100,34 @@ export function messageCodec<Message>(
     }
   }
 
-  function decode(octets: Uint8Array): Message {
+  function decodeFrom(source: Uint8Array | protobuf.Reader, octets: number): Message {
     try {
-      const message = type.decode(holdsBytes ? detached(octets) : octets);
+      const message = type.decode(source);
       return (conversion === null ? message : type.toObject(message, conversion)) as Message;
     } catch (error) {
       throw new Error(
-        `${role}: not a ${name} message (${octets.length} octets): ${decodingProblem(error)}`,
+        `${role}: not a ${name} message (${octets} octets): ${decodingProblem(error)}`,
         { cause: error },
       );
     }
   }
 
+  function decode(octets: Uint8Array): Message {
+    return decodeFrom(holdsBytes ? detached(octets) : octets, octets.length);
+  }
+
+  function decodeRange(chunk: Uint8Array, start: number, end: number): Message {
+    // What protobufjs keeps of its input are views: `bytes` fields, and unknown fields where the program asks for them.
+    if (holdsBytes || !discardsUnknown()) {
+      return decodeFrom(ownOctets(chunk, start, end), end - start);
+    }
+    const reader = protobuf.Reader.create(chunk);
+    reader.pos = start;
+    reader.len = end;
+    return decodeFrom(reader, end - start);
+  }
+
+  standsFor(decodeRange, decode);
   return { typeName: name, encode, decode };
 }
 
@@ -134,6 +152,31 @@ function detached(octets: Uint8Array): Uint8Array {
   return octets.constructor === Uint8Array
     ? octets
     : new Uint8Array(octets.buffer, octets.byteOffset, octets.length);
+}
+
+function discardsUnknown(): boolean {
+  return (
+    (protobuf.Reader as unknown as { readonly discardUnknown?: boolean }).discardUnknown === true
+  );
+}
+
+/** Received messages up to this size share slabs: what is kept of one keeps 8 KiB at most. */
+const SHARED_OCTETS = 2048;
+let readSlab: Uint8Array = new Uint8Array(0);
+let readSlabUsed = 0;
+
+/** A copy of the range, or the range itself where its chunk is about that large and may be kept. */
+function ownOctets(chunk: Uint8Array, start: number, end: number): Uint8Array {
+  const octets = end - start;
+  if (octets > SHARED_OCTETS) return detached(keptRange(chunk, start, end));
+  if (readSlab.length - readSlabUsed < octets) {
+    readSlab = newSlab();
+    readSlabUsed = 0;
+  }
+  const copy = new Uint8Array(readSlab.buffer, readSlab.byteOffset + readSlabUsed, octets);
+  readSlabUsed += octets;
+  if (octets > 0) copy.set(chunk.subarray(start, end));
+  return copy;
 }
 
 const SLAB_OCTETS = 8192;

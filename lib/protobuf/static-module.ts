@@ -28,7 +28,7 @@ export interface StaticModuleSource {
 interface MessageClass {
   readonly prototype: object;
   encode(message: object, writer: protobuf.Writer): protobuf.Writer;
-  decode(octets: Uint8Array): object;
+  decode(octets: Uint8Array | protobuf.Reader): object;
   verify?(message: object): string | null;
   toObject?(message: object, options: protobuf.IConversionOptions): object;
 }

@@ -274,7 +274,7 @@ await t.test('F10 compact frees the read buffer of which little is held', async 
 await t.test('F10 compact leaves a chunk that is mostly held', async (t) => {
   const deframer = new MessageDeframer(100_000);
   const sink = new Messages();
-  const whole = message(text(60_000, 1));
+  const whole = octets(message('a'), message(text(60_000, 1)));
   const first = whole.slice(0, 30_000);
   push(deframer, first);
   deframer.next(sink);
@@ -282,8 +282,26 @@ await t.test('F10 compact leaves a chunk that is mostly held', async (t) => {
   first[29_999] = 0;
   push(deframer, whole.slice(30_000));
   takeAll(deframer, sink);
-  t.equal(sink.found[0]?.[1].charCodeAt(29_994), 0, 'the chunk was referenced, not copied');
+  t.equal(sink.found[1]?.[1].charCodeAt(29_988), 0, 'the chunk was referenced, not copied');
 });
+
+await t.test(
+  'the octets of a message that is wanted and not whole are taken out of their chunks',
+  async (t) => {
+    const deframer = new MessageDeframer(100_000);
+    const sink = new Messages();
+    const whole = message(text(60_000, 1));
+    for (let at = 0; at < whole.length; at += 9000) {
+      const chunk = whole.slice(at, at + 9000);
+      push(deframer, chunk);
+      if (deframer.next(sink)) break;
+      chunk.fill(0xee);
+      t.equal(deframer.bufferedOctets, at + chunk.length);
+    }
+    t.strictSame(sink.found, [[0, text(60_000, 1)]]);
+    t.equal(deframer.takeReleased(), whole.length);
+  },
+);
 
 await t.test('F10 compact looks at ranges behind the first too', async (t) => {
   const deframer = new MessageDeframer(100_000);

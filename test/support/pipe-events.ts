@@ -24,11 +24,11 @@ export class PipeEvents implements ByteDuplexListener {
     duplex.start(this);
   }
 
-  onOctets(chunk: Uint8Array): void {
+  onOctets(chunk: Uint8Array, end: number): void {
     this.onOctetsHook?.();
-    const all = new Uint8Array(this.received.length + chunk.length);
+    const all = new Uint8Array(this.received.length + end);
     all.set(this.received);
-    all.set(chunk, this.received.length);
+    all.set(chunk.subarray(0, end), this.received.length);
     this.received = all;
     this.#notify();
   }

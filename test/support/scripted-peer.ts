@@ -79,7 +79,7 @@ export class ScriptedPipe implements ByteDuplex {
   }
 
   feed(chunk: Uint8Array): void {
-    this.#listener?.onOctets(chunk);
+    this.#listener?.onOctets(chunk, chunk.length);
   }
 
   endByPeer(): void {

@@ -235,7 +235,7 @@ class Pair {
     const chunk = this.pipes[from].take(count);
     if (chunk.length > 0) {
       this.checker.onDelivered(to, chunk);
-      this.pipes[to].listener?.onOctets(chunk);
+      this.pipes[to].listener?.onOctets(chunk, chunk.length);
     }
     this.pipes[from].drained();
     this.tick();

@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../clock.ts';
 import type { AcceptListener, Listener } from '../listener.ts';
 import { nodeNet, nodeTls } from './builtins.ts';
 import { addressText, type SocketAddress } from './connect.ts';
+import { type SharedRead, shareAccepted } from './shared-read.ts';
 import { guardSocket, peerAddress, SocketDuplex } from './socket-duplex.ts';
 import {
   ALPN_HTTP2,
@@ -132,9 +133,10 @@ class SocketListener implements Listener {
     this.#lastAcceptErrorMs = Number.NEGATIVE_INFINITY;
     this.#closed = false;
     if (options.tls === null) {
-      // allowHalfOpen: a client that sent its FIN still gets its answers.
-      this.#server = nodeNet().createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-        this.#onPlain(socket),
+      // allowHalfOpen: a client that sent its FIN still gets its answers. pauseOnConnect: see `shareAccepted`.
+      this.#server = nodeNet().createServer(
+        { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
+        (socket) => this.#onPlain(socket),
       );
     } else {
       // Not allowHalfOpen: a socket whose peer leaves in the handshake would linger until the handshake's time is up.
@@ -208,10 +210,12 @@ class SocketListener implements Listener {
     );
   }
 
-  #onPlain(socket: Socket): void {
+  #onPlain(accepted: Socket): void {
+    const shared = shareAccepted(accepted);
+    const socket = shared === null ? accepted : shared.socket;
     guardSocket(socket);
     if (this.#refuseOverCap(socket)) return;
-    this.#hand(socket);
+    this.#hand(socket, shared === null ? null : shared.read);
   }
 
   /** A TCP connection to a TLS listener, before the handshake. */
@@ -258,10 +262,10 @@ class SocketListener implements Listener {
       return;
     }
     forbidRenegotiation(socket);
-    this.#hand(socket);
+    this.#hand(socket, null);
   }
 
-  #hand(socket: Socket): void {
+  #hand(socket: Socket, read: SharedRead | null): void {
     // 'connection' events may still arrive in the turn in which the handle is closed.
     if (this.#closed || socket.destroyed) {
       socket.destroy();
@@ -269,7 +273,7 @@ class SocketListener implements Listener {
     }
     const path = 'path' in this.#bound ? this.#bound.path : '';
     try {
-      this.#accepts.onConnection(new SocketDuplex(socket, path));
+      this.#accepts.onConnection(new SocketDuplex(socket, path, read));
     } catch (error) {
       socket.destroy();
       this.#onServerError(error instanceof Error ? error : new Error(String(error)));

@@ -131,15 +131,17 @@ export class SocketDuplex implements ByteDuplex {
       queueMicrotask(() => this.#onClose());
       return;
     }
-    const onOctets = (chunk: Uint8Array): void => {
+    const onOctets = (chunk: Uint8Array, end: number): void => {
       try {
-        listener.onOctets(chunk);
+        listener.onOctets(chunk, end);
       } catch (error) {
         this.#onListenerError(error);
       }
     };
-    if (this.#read === null) socket.on('data', onOctets);
-    else {
+    if (this.#read === null) {
+      socket.on('data', (chunk: Buffer) => onOctets(chunk, chunk.length));
+      socket.resume();
+    } else {
       this.#read.setSink(onOctets);
       socket.resume();
     }

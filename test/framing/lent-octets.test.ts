@@ -1,0 +1,89 @@
+import { borrow, endLoan, isLent, lend } from '../../framing/lent-octets.ts';
+import { MessageQueue } from '../../lib/call/message-queue.ts';
+import { keptRange } from '../../lib/call/message-range.ts';
+import { t } from '../support/tap.ts';
+
+const textOf = (octets: Uint8Array): string => new TextDecoder().decode(octets);
+
+/** A read buffer that is lent for `use` and filled anew afterwards. */
+function read(octets: Uint8Array, use: (chunk: Uint8Array) => void): void {
+  const buffer = new Uint8Array(65_536);
+  buffer.set(octets);
+  lend(buffer);
+  use(buffer);
+  endLoan();
+  buffer.fill(0xee);
+}
+
+function message(text: string): Uint8Array {
+  return Uint8Array.of(0, 0, 0, 0, text.length, ...new TextEncoder().encode(text));
+}
+
+await t.test('a chunk is lent until its loan ends', async (t) => {
+  const chunk = new Uint8Array(4);
+  const other = new Uint8Array(4);
+  t.equal(isLent(chunk), false);
+  lend(chunk);
+  t.strictSame([isLent(chunk), isLent(other)], [true, false]);
+  endLoan();
+  t.equal(isLent(chunk), false);
+});
+
+await t.test('each borrower is told once, while the octets are still valid', async (t) => {
+  const heard: string[] = [];
+  read(message('abc'), (chunk) => {
+    for (const name of ['a', 'b']) {
+      borrow({
+        secure: () => heard.push(`${name} ${isLent(chunk)} ${textOf(chunk.subarray(5, 8))}`),
+      });
+    }
+    t.strictSame(heard, []);
+  });
+  t.strictSame(heard, ['a true abc', 'b true abc']);
+  read(message('abc'), () => {});
+  t.equal(heard.length, 2);
+});
+
+await t.test('keptRange copies what is lent and references what is not', async (t) => {
+  let kept: Uint8Array = new Uint8Array(0);
+  read(message('abc'), (chunk) => {
+    kept = keptRange(chunk, 5, 8);
+  });
+  t.equal(textOf(kept), 'abc');
+  const own = message('abc');
+  t.equal(keptRange(own, 0, own.length), own);
+  t.equal(keptRange(own, 5, 8).buffer, own.buffer);
+});
+
+await t.test('a queue keeps messages that nobody takes during the read', async (t) => {
+  const queue = new MessageQueue(100);
+  const input = Uint8Array.of(...message('first'), ...message('second'), ...message('third'));
+  // In three pieces that cut a prefix and a message in two.
+  for (const [start, end] of [
+    [0, 12],
+    [12, 18],
+    [18, input.length],
+  ] as const) {
+    read(input.subarray(start, end), (chunk) => queue.push(chunk, 0, end - start));
+  }
+  const found: string[] = [];
+  while (queue.chunk !== null) {
+    found.push(textOf(queue.chunk.subarray(queue.start, queue.end)));
+    queue.shift();
+  }
+  t.strictSame(found, ['first', 'second', 'third']);
+});
+
+await t.test('a message taken during the read is handed on where it lies', async (t) => {
+  const queue = new MessageQueue(100);
+  read(message('abc'), (chunk) => {
+    queue.push(chunk, 0, 8);
+    t.equal(queue.chunk, chunk);
+    queue.shift();
+  });
+  t.equal(queue.chunk, null);
+  read(message(''), (chunk) => {
+    queue.push(chunk, 0, 5);
+    t.not(queue.chunk, chunk, 'an empty message holds nothing');
+  });
+});
