@@ -41,6 +41,8 @@ export interface ChannelOptions {
   readonly observer?: TransportObserver;
   /** Takes the place of sockets; of the credentials only `:scheme` is left then. */
   readonly connector?: Connector;
+  /** The first stream id of each connection, odd; 1 unless a test starts near the last one. */
+  readonly firstStreamId?: number;
   /**
    * Receives exceptions of user code that no caller can be told of, and what a server says about this channel's behaviour
    * (`too_many_pings`). Default: one line on stderr.

@@ -122,6 +122,7 @@ export class Channel implements CallFactory, ClientCallHost {
         connectTimeoutMs: connectTimeout(options.connectTimeoutMs),
         observer: countingObserver(this.#trips, options.observer ?? null),
         keepaliveWithoutCalls: options.keepaliveWithoutCalls ?? false,
+        firstStreamId: options.firstStreamId ?? 1,
       },
       {
         onSubchannelChanged: () => this.#onSubchannelChanged(),

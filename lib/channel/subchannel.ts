@@ -41,6 +41,8 @@ export interface SubchannelOptions {
   /** As in `ConnectionOptions`. */
   readonly keepaliveWithoutCalls: boolean;
   readonly observer: TransportObserver | null;
+  /** As in `ClientConnectionOptions`. */
+  readonly firstStreamId: number;
 }
 
 /** Connections lost one after the other, each without having served a call, before the backoff holds for them too. */
@@ -166,13 +168,18 @@ export class Subchannel {
   #onConnected(duplex: ByteDuplex): void {
     this.#attempt = null;
     this.#lookupFailed = false;
-    const { clock, observer, keepaliveWithoutCalls } = this.#options;
+    const { clock, observer, keepaliveWithoutCalls, firstStreamId } = this.#options;
     const leftMs = Math.max(0, this.#attemptEndsMs - clock.now());
     const firstSettingsTimeoutMs = Math.min(this.#limits.firstSettingsTimeoutMs, leftMs);
     const connection = new ClientConnection(
       duplex,
       clock,
-      { limits: { ...this.#limits, firstSettingsTimeoutMs }, observer, keepaliveWithoutCalls },
+      {
+        limits: { ...this.#limits, firstSettingsTimeoutMs },
+        observer,
+        keepaliveWithoutCalls,
+        firstStreamId,
+      },
       {
         onReady: () => this.#onReady(connection),
         onDraining: (reason, code, debug) => this.#onDraining(connection, reason, code, debug),
@@ -202,7 +209,13 @@ export class Subchannel {
       this.#onTooManyPings();
     }
     if (connection !== this.#current) return;
-    this.#leave(new Error(reason));
+    if (goAwayCode !== null) {
+      this.#leave(new Error(reason));
+      return;
+    }
+    // RFC 9113 §5.1.1: our own stream ids are used up. Nothing failed, so the next connection is dialled without a wait.
+    this.#current = null;
+    this.#setState(ConnectivityState.IDLE);
   }
 
   /** gRFC A8: the connections to come are calmer, and someone should set a longer time. */

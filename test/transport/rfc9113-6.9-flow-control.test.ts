@@ -115,6 +115,32 @@ await t.test('§6.9.1 DATA never exceeds the stream window nor the connection wi
   t.equal(total, 2 * 65_535 - 65_535 - 10, 'both streams at the end of their own windows');
 });
 
+await t.test(
+  '§5.2 a message written at once takes no window from a stream that waits for it',
+  async (t) => {
+    const { peer, subject, subjectId, bystander, bystanderId } = clientScene();
+    peer.send(windowUpdate(bystanderId, 1_000_000));
+    bystander.stream?.sendMessage(0, new Uint8Array(100_000), false);
+    peer.frames();
+    // Each octet that comes makes the subject write a message which just fits the window the peer gave in the same read.
+    const answer = new Uint8Array(25);
+    subject.onData = (_chunk, start, end) => {
+      subject.stream?.sendMessage(0, answer, false);
+      return end - start;
+    };
+    peer.send(headers(subjectId, block(...RESPONSE)));
+    const writers: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      peer.send(windowUpdate(0, 30), data(subjectId, 'x'));
+      for (const sent of peer.framesOf('DATA')) {
+        t.equal('length' in sent && sent.length, 30);
+        writers.push('streamId' in sent ? sent.streamId : 0);
+      }
+    }
+    t.strictSame(writers, [bystanderId, subjectId, bystanderId, subjectId], 'each in its turn');
+  },
+);
+
 await t.test('§6.9.1 the first DATA frame under a window of 1 has one octet', async (t) => {
   const { peer, subject } = serverScene();
   peer.send(settings([4, 1]));
