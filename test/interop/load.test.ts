@@ -11,6 +11,7 @@ const PAIRS: readonly (readonly [client: Peer, server: Peer])[] = [
   [PUREWIRE, GRPC_JS],
   [HTTP2, PUREWIRE],
   [PUREWIRE, HTTP2],
+  [PUREWIRE, PUREWIRE],
 ];
 const CALLS = 10_000;
 const AT_ONCE = 1000;
@@ -56,14 +57,20 @@ for (const [client, server] of PAIRS) {
     // grpc-js calls that are cancelled before they have a stream stop those behind them, whoever the server is.
     if (client === GRPC_JS) return;
     await t.test('calls that end while others wait free their slots', async (t) => {
+      const served = started.log.started.length;
       const calls = Array.from({ length: 3 * STREAMS }, () => opened.start(JOIN, null));
-      for (const [i, call] of calls.entries()) {
-        if (i % 2 === 0) call.cancel();
-        else call.end();
+      // node:http2 servers from Node 22 on keep the slot of a stream that was reset until their next turn, and refuse a stream of the same
+      // read with ENHANCE_YOUR_CALM. So there only calls without a stream are cancelled.
+      const mayCancel = (i: number): boolean => server === PUREWIRE || i >= STREAMS;
+      const isCancelled = (i: number): boolean => i % 2 === 0 && mayCancel(i);
+      await started.log.until((log) => log.started.length === served + STREAMS);
+      for (let i = calls.length - 1; i >= 0; i--) {
+        if (isCancelled(i)) calls[i]!.cancel();
+        else calls[i]!.end();
       }
       const codes = await Promise.all(calls.map(async (call) => (await call.outcome).code));
       t.ok(
-        codes.every((code, i) => code === (i % 2 === 0 ? 1 : 0)),
+        codes.every((code, i) => code === (isCancelled(i) ? 1 : 0)),
         codes.join(' '),
       );
       t.equal(proxy.connections, 1);

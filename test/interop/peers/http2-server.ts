@@ -213,7 +213,8 @@ class HandMadeCall {
       },
       { endStream: true },
     );
-    if (this.#directives.early) this.#stream.close(NO_ERROR);
+    // Node may send a RST_STREAM of the same turn before the HEADERS.
+    if (this.#directives.early) setImmediate(() => this.#stream.close(NO_ERROR));
   }
 
   #write(message: Uint8Array): boolean {
