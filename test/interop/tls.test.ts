@@ -34,7 +34,10 @@ for (const [client, server] of PAIRS) {
   await t.test(`TLS: ${names}`, async (t) => {
     const { port } = await start(t, server, { tls: identity });
     await converse(t, open(t, client, { host: 'localhost', port, tls: { root } }), 'by name');
-    await converse(t, open(t, client, { port, tls: { root } }), 'by address');
+    // grpc-js names the address in TLS, which Node 26, Bun and Deno refuse.
+    if (client !== GRPC_JS) {
+      await converse(t, open(t, client, { port, tls: { root } }), 'by address');
+    }
     const other = { root, serverName: 'purewire.test' };
     await converse(t, open(t, client, { port, tls: other }), 'another name of the certificate');
   });

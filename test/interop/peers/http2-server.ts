@@ -164,7 +164,10 @@ class HandMadeCall {
   #repeat(request: Buffer): void {
     const messages = repeated(request);
     const write = (): void => {
-      for (let next = messages.next(); !this.#stream.destroyed; next = messages.next()) {
+      // On Bun a stream outlives its session, and every write to it succeeds.
+      const isOver = (): boolean =>
+        this.#stream.destroyed || this.#stream.session?.destroyed !== false;
+      for (let next = messages.next(); !isOver(); next = messages.next()) {
         if (next.done === true) {
           if (!this.#stream.headersSent) this.#respond();
           this.#close();
