@@ -194,8 +194,8 @@ function notes(summary: RowSummary): string[] {
   return lines;
 }
 
-function goalLine({ goal, ratio, reached }: GoalResult): string {
-  const mark = reached ? 'PASS' : 'MISS';
+function goalLine({ goal, ratio, counts, reached }: GoalResult): string {
+  const mark = !counts ? 'VOID' : reached ? 'PASS' : 'MISS';
   return `${mark}  ${goal.level}: ${wantedText(goal)}; is ${interval(ratio)}`;
 }
 

@@ -64,6 +64,8 @@ export interface AgainstSummary {
 export interface GoalResult {
   readonly goal: Goal;
   readonly ratio: Estimate;
+  /** False for a row whose ratios do not count: it was disturbed, or purewire differs from itself. */
+  readonly counts: boolean;
   readonly reached: boolean;
 }
 
@@ -107,6 +109,9 @@ export function summarize(workload: Workload, samples: RowSamples): RowSummary {
   const controlRatio = ratio('rate', subjectName, controlName);
   const againstRate = ratio('rate', subjectName, againstName);
   const againstCpu = ratio('cpuMicros', subjectName, againstName);
+  const control =
+    controlRatio === null ? null : { ratio: controlRatio, verdict: controlVerdict(controlRatio) };
+  const counts = !disturbed && control?.verdict !== 'fails';
   const comparedCpu = comparedMetric[workload.compared];
   const { latency } = workload.load;
   return {
@@ -137,13 +142,13 @@ export function summarize(workload: Workload, samples: RowSamples): RowSummary {
       const found = ratio(goal.metric, subjectName, goal.versus);
       if (found === null) return [];
       const reached =
+        counts &&
         Number.isFinite(found.median) &&
         (goal.atLeast === undefined || found.median >= goal.atLeast) &&
         (goal.atMost === undefined || found.median <= goal.atMost);
-      return [{ goal, ratio: found, reached }];
+      return [{ goal, ratio: found, counts, reached }];
     }),
-    control:
-      controlRatio === null ? null : { ratio: controlRatio, verdict: controlVerdict(controlRatio) },
+    control,
     against:
       againstRate === null || againstCpu === null ? null : { rate: againstRate, cpu: againstCpu },
     blocks: blocks.length,

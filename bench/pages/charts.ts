@@ -128,7 +128,7 @@ export function chartsOf(result: BenchResult): Chart[] {
 }
 
 /** Ratio over goal; for a goal of "at most", goal over ratio, so that to the right is better everywhere. */
-function goalMark(row: RowResult, { goal, ratio, reached }: GoalResult): RatioMark {
+function goalMark(row: RowResult, { goal, ratio, counts, reached }: GoalResult): RatioMark {
   const over = (value: number): number =>
     goal.atLeast === undefined ? (goal.atMost ?? 1) / value : value / goal.atLeast;
   const ends = [over(ratio.low), over(ratio.high)];
@@ -138,7 +138,7 @@ function goalMark(row: RowResult, { goal, ratio, reached }: GoalResult): RatioMa
     value: over(ratio.median),
     high: Math.max(...ends),
     reached,
-    text: `${reached ? '✓' : '✗'} ${interval(ratio)}`,
+    text: `${counts ? (reached ? '✓' : '✗') : 'void'} ${interval(ratio)}`,
   };
 }
 

@@ -24,7 +24,8 @@ export function goalTable(results: readonly BenchResult[]): TextTable {
       ...results.map((result) => {
         const found = result.rows.find((each) => each.name === row.name)?.goals[index];
         if (found === undefined) return 'not measured';
-        return `${found.reached ? '✓' : '✗'} ${interval(found.ratio)}`;
+        const mark = !found.counts ? 'void' : found.reached ? '✓' : '✗';
+        return `${mark} ${interval(found.ratio)}`;
       }),
     ]),
   );
