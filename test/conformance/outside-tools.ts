@@ -55,6 +55,9 @@ export const GRPCURL: GoModule = {
   versions: [{ version: 'v1.9.4', requires: [] }],
 };
 
+/** For one step of a build, downloads included. */
+const STEP_TIMEOUT_MS = 180_000;
+
 const toolsFolder = join(projectFolder, '.tools');
 const binFolder = join(toolsFolder, 'bin');
 
@@ -108,7 +111,7 @@ function build(module: GoModule, version: string, requires: readonly string[]): 
     ['build', '-o', `${binFolder}/`, ...packages],
   ];
   for (const step of steps) {
-    const run = spawnSync('go', step, { cwd: folder, encoding: 'utf8' });
+    const run = spawnSync('go', step, { cwd: folder, encoding: 'utf8', timeout: STEP_TIMEOUT_MS });
     if (run.status !== 0) return lastLine(run.stderr || String(run.error));
   }
   writeFileSync(join(binFolder, `${module.programs[0]}.version`), `${version}\n`);
