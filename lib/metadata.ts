@@ -122,7 +122,9 @@ export class Metadata implements Iterable<[string, MetadataValue]> {
     }
     for (const [key, value] of Object.entries(init)) {
       if (typeof value === 'string' || value instanceof Uint8Array) metadata.append(key, value);
-      else for (const one of value) metadata.append(key, one);
+      else if (Array.isArray(value)) for (const one of value) metadata.append(key, one);
+      // Says, with the key, what is wrong with it.
+      else metadata.append(key, value as never);
     }
     return metadata;
   }
