@@ -1,12 +1,19 @@
 /** How the client functions of this folder call: one stub for as long as they need it. */
 
 import { type StubOptions, stub } from '../alpha/implementations.ts';
-import type { InvocationMethods, Stub } from '../alpha/interfaces.ts';
+import type { InvocationMethods, RpcOptions, Stub } from '../alpha/interfaces.ts';
 
 /** Where to call, and how; all have defaults. */
 export interface ServiceCallOptions extends StubOptions {
   /** Seconds that the whole takes at most; 10 by default, without limit for what watches. */
   readonly timeout?: number | undefined;
+  /** Ends it when it aborts, with a `CancellationError`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The options of each call. `seconds`: the timeout unless told otherwise. */
+export function callOptions(options: ServiceCallOptions, seconds: number): RpcOptions {
+  return { timeout: options.timeout ?? seconds, signal: options.signal };
 }
 
 /** Seconds that a call takes at most, unless told otherwise. */

@@ -1,9 +1,15 @@
 /** Asks the health service of a server (grpc/grpc doc/health-checking.md). */
 
 import { stub } from '../alpha/implementations.ts';
+import type { CancellableIterator } from '../alpha/interfaces.ts';
 import { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
-import { DEFAULT_TIMEOUT_SECONDS, type ServiceCallOptions, withStub } from './call-service.ts';
+import {
+  callOptions,
+  DEFAULT_TIMEOUT_SECONDS,
+  type ServiceCallOptions,
+  withStub,
+} from './call-service.ts';
 import { healthDefinition, ServingStatus } from './health-definition.ts';
 
 /**
@@ -17,7 +23,7 @@ export function healthCheck(
   options: ServiceCallOptions = {},
 ): Promise<ServingStatus> {
   const definition = healthDefinition();
-  const timeout = options.timeout ?? DEFAULT_TIMEOUT_SECONDS;
+  const asked = callOptions(options, DEFAULT_TIMEOUT_SECONDS);
   return withStub(
     definition.name,
     definition.invocationDescriptions(),
@@ -26,7 +32,7 @@ export function healthCheck(
     options,
     async (health) => {
       try {
-        return (await health.Check({ service }, timeout)).status;
+        return (await health.Check({ service }, asked)).status;
       } catch (error) {
         if (error instanceof RpcError && error.code === Status.NOT_FOUND) {
           return ServingStatus.SERVICE_UNKNOWN;
@@ -38,27 +44,89 @@ export function healthCheck(
 }
 
 /**
- * The status of `service` and each change of it, until the loop over it is left; a slow reader gets the latest. Throws RpcError when the
- * server ends the watch, or cannot be asked; UNIMPLEMENTED when it has no health service.
+ * The status of `service` and each change of it, until the loop over it is left; a slow reader gets the latest. `next` throws RpcError when the
+ * server ends the watch, or cannot be asked; UNIMPLEMENTED when it has no health service. Throws as `stub` does.
  */
-export async function* watchHealth(
+export function watchHealth(
   host: string,
   port: number | undefined,
   service = '',
   options: ServiceCallOptions = {},
-): AsyncGenerator<ServingStatus, void, undefined> {
+): HealthWatch {
   const definition = healthDefinition();
-  const health = stub(
-    definition.name,
-    definition.invocationDescriptions(),
-    host,
-    port,
-    options,
-  ).open();
-  try {
-    const responses = health.Watch({ service }, options.timeout ?? Number.POSITIVE_INFINITY);
-    for await (const { status } of responses) yield status;
-  } finally {
-    await health.close();
+  const methods = definition.invocationDescriptions();
+  const health = stub(definition.name, methods, host, port, options);
+  return new StatusWatcher(() => {
+    const asked = callOptions(options, Number.POSITIVE_INFINITY);
+    const responses = health.open().Watch({ service }, asked);
+    return { responses, close: () => health.close() };
+  });
+}
+
+/** The statuses of a service as they come. */
+export interface HealthWatch extends AsyncIterable<ServingStatus>, AsyncDisposable {
+  [Symbol.asyncIterator](): HealthWatch;
+  next(): Promise<IteratorResult<ServingStatus, undefined>>;
+  /** Ends the watch, also while `next` waits. */
+  return(): Promise<IteratorResult<ServingStatus, undefined>>;
+  /** As `return`, but rejects with `error`. */
+  throw(error?: unknown): Promise<IteratorResult<ServingStatus, undefined>>;
+}
+
+interface Watched {
+  readonly responses: CancellableIterator<{ readonly status: ServingStatus }>;
+  close(): Promise<void>;
+}
+
+/** No generator: `return()` of one waits for the `next()` before it, here for a change that may never come. */
+class StatusWatcher implements HealthWatch {
+  readonly #begin: () => Watched;
+  #watched: Watched | null;
+  #over: boolean;
+
+  constructor(begin: () => Watched) {
+    this.#begin = begin;
+    this.#watched = null;
+    this.#over = false;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<ServingStatus, undefined>> {
+    if (this.#over) return { value: undefined, done: true };
+    this.#watched ??= this.#begin();
+    try {
+      const { value, done } = await this.#watched.responses.next();
+      if (done !== true) return { value: value.status };
+    } catch (error) {
+      await this.#end();
+      throw error;
+    }
+    await this.#end();
+    return { value: undefined, done: true };
+  }
+
+  async return(): Promise<IteratorResult<ServingStatus, undefined>> {
+    await this.#end();
+    return { value: undefined, done: true };
+  }
+
+  async throw(error?: unknown): Promise<IteratorResult<ServingStatus, undefined>> {
+    await this.#end();
+    throw error;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#watched === null) return;
+    await this.#watched.responses.return();
+    await this.#watched.close();
   }
 }

@@ -2,7 +2,7 @@
 
 export type { ServiceCallOptions } from './call-service.ts';
 export { HealthService } from './health.ts';
-export { healthCheck, watchHealth } from './health-client.ts';
+export { type HealthWatch, healthCheck, watchHealth } from './health-client.ts';
 export {
   type HealthCheckRequest,
   type HealthCheckResponse,

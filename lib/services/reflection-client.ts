@@ -4,7 +4,12 @@ import type protobuf from 'protobufjs';
 import type { CancellableIterator } from '../alpha/interfaces.ts';
 import { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
-import { DEFAULT_TIMEOUT_SECONDS, type ServiceCallOptions, withStub } from './call-service.ts';
+import {
+  callOptions,
+  DEFAULT_TIMEOUT_SECONDS,
+  type ServiceCallOptions,
+  withStub,
+} from './call-service.ts';
 import {
   type ReflectionRequest,
   type ReflectionResponse,
@@ -115,7 +120,7 @@ async function withReflection<Result>(
   options: ServiceCallOptions,
   use: (conversation: Conversation) => Promise<Result>,
 ): Promise<Result> {
-  const timeout = options.timeout ?? DEFAULT_TIMEOUT_SECONDS;
+  const asked = callOptions(options, DEFAULT_TIMEOUT_SECONDS);
   const converse = (version: 'v1' | 'v1alpha'): Promise<Result> => {
     const definition = reflectionDefinition(version);
     return withStub(
@@ -126,7 +131,7 @@ async function withReflection<Result>(
       options,
       async (reflection) => {
         const conversation = new Conversation((questions) =>
-          reflection.ServerReflectionInfo(questions, timeout),
+          reflection.ServerReflectionInfo(questions, asked),
         );
         try {
           return await use(conversation);

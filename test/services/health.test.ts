@@ -172,3 +172,34 @@ await t.test('what cannot be set is refused', async (t) => {
   t.equal(health.status('__proto__'), ServingStatus.NOT_SERVING);
   t.equal(health.status('toString'), ServingStatus.SERVICE_UNKNOWN);
 });
+
+await t.test('watchHealth: return() ends it while next() waits; throw() too', async (t) => {
+  const health = new HealthService();
+  const running = await serve(health);
+  for (const leave of ['return', 'throw', 'dispose'] as const) {
+    const watch = watchHealth(HOST, running.port());
+    await watch.next();
+    const waiting = watch.next();
+    if (leave === 'return') t.strictSame(await watch.return(), { value: undefined, done: true });
+    else if (leave === 'dispose') await watch[Symbol.asyncDispose]();
+    else await t.rejects(watch.throw(new RangeError('mine')), RangeError);
+    t.equal((await waiting).done, true, leave);
+    t.equal((await watch.next()).done, true);
+  }
+  // Only now, with every stub closed, can a stop without grace time end.
+  await stop(running);
+});
+
+await t.test('an AbortSignal ends every function that asks', async (t) => {
+  const running = await serve(new HealthService());
+  const aborted = { signal: AbortSignal.abort() };
+  t.equal(await codeOf(healthCheck(HOST, running.port(), '', aborted)), Status.CANCELLED);
+  t.equal(await codeOf(listServices(HOST, running.port(), aborted)), Status.CANCELLED);
+  const controller = new AbortController();
+  const watch = watchHealth(HOST, running.port(), '', { signal: controller.signal });
+  t.equal((await watch.next()).value, 'SERVING');
+  const waiting = watch.next();
+  controller.abort();
+  t.equal(await codeOf(waiting), Status.CANCELLED);
+  await stop(running);
+});
