@@ -1,6 +1,7 @@
 /** How long connections live: idle time, age and grace of servers (gRFC A9, L28), the time to connect, peers that do not read. */
 
 import { ErrorCode, MAX_STREAM_ID } from '../../framing/constants.ts';
+import { inspectFrames } from '../../framing/frame-inspector.ts';
 import { Channel } from '../../lib/channel/channel.ts';
 import { ConnectivityState } from '../../lib/channel/connectivity.ts';
 import { GrpcServer } from '../../lib/server/server.ts';
@@ -17,8 +18,10 @@ import {
   END_STREAM,
   goAway,
   headers,
+  octets,
   ping,
   settings,
+  settingsAck,
 } from '../support/frame-factory.ts';
 import { ScriptedConnector, settle } from '../support/scripted-connector.ts';
 import { block, REQUEST, RESPONSE, ScriptedServer } from '../support/scripted-peer.ts';
@@ -279,6 +282,34 @@ await t.test('A8 too_many_pings is reported, other ends by GOAWAY are not', asyn
     reported[0] ?? '',
     /^channel to localhost:1: test:1 ended a connection with "too_many_pings": set keepaliveTimeMs \(10000\) .*; 20000 is used from now on$/,
   );
+  await channel.closeNow();
+});
+
+await t.test('A8 too_many_pings: the connections to come wait twice as long', async (t) => {
+  const connector = new ScriptedConnector();
+  const clock = new FakeClock();
+  const channel = new Channel('localhost:1', {
+    connector,
+    clock,
+    limits: { keepaliveTimeMs: 10_000 },
+    reportError: () => {},
+  });
+  for (const seconds of [10, 20, 40]) {
+    startUnary(channel, HOLD, Uint8Array.of(1));
+    const pipe = connector.last.accept();
+    pipe.feed(octets(settings(), settingsAck()));
+    await settle();
+    const sent = (): string[] => inspectFrames(pipe.take()).map((frame) => frame.type);
+    pipe.take();
+    clock.advance(seconds * SECOND - 1);
+    await settle();
+    t.strictSame(sent(), [], `nothing before ${seconds} s`);
+    clock.advance(1);
+    await settle();
+    t.strictSame(sent(), ['PING'], `PING after ${seconds} s without a read`);
+    pipe.feed(goAway(1, ErrorCode.ENHANCE_YOUR_CALM, 'too_many_pings'));
+    await settle();
+  }
   await channel.closeNow();
 });
 
