@@ -21,11 +21,22 @@ type Result<Value> = IteratorResult<Value, undefined>;
 class Reader<Value> implements PromiseHolder<Result<Value>> {
   resolve: (result: Result<Value>) => void;
   reject: (error: unknown) => void;
+  readonly promise: Promise<Result<Value>>;
 
   constructor() {
     this.resolve = unsettled;
     this.reject = unsettled;
+    this.promise = promiseOf(this);
   }
+}
+
+/**
+ * `promise`, whose rejection is nobody's unhandled one: who asks for a message ahead and awaits it later must not end the process when the
+ * peer gives the RPC up in between.
+ */
+function handled<Rejected extends Promise<unknown>>(promise: Rejected): Rejected {
+  promise.catch(() => {});
+  return promise;
 }
 
 const DONE: Result<never> = Object.freeze({ value: undefined, done: true });
@@ -86,7 +97,10 @@ export class ReceiveQueue<Value> {
     this.#over = true;
     this.#makeError = makeError;
     this.#drop();
-    this.#release((reader) => reader.reject(makeError()));
+    this.#release((reader) => {
+      reader.reject(makeError());
+      void handled(reader.promise);
+    });
   }
 
   /** The reader wants no more: the values are dropped. */
@@ -104,17 +118,20 @@ export class ReceiveQueue<Value> {
 
   /** Rejects the readers waiting, after `refuse`. */
   rejectReaders(makeError: () => unknown): void {
-    this.#release((reader) => reader.reject(makeError()));
+    this.#release((reader) => {
+      reader.reject(makeError());
+      void handled(reader.promise);
+    });
   }
 
   /** The next value, in a promise that is fulfilled already if the value is there. */
   next(): Promise<Result<Value>> {
     if (this.#length > 0) return Promise.resolve({ value: this.#shift(), done: false });
-    if (this.#makeError !== null) return Promise.reject(this.#makeError());
+    if (this.#makeError !== null) return handled(Promise.reject(this.#makeError()));
     if (this.#over) return Promise.resolve(DONE);
     const reader = new Reader<Value>();
     this.#readers.push(reader);
-    return promiseOf(reader);
+    return reader.promise;
   }
 
   /** As `next`, for a reader that cannot wait: null when there is nothing to say yet. Throws the error of `fail` and `refuse`. */

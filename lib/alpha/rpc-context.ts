@@ -29,7 +29,7 @@ export class ServiceContext implements RpcContext {
   #callbacks: AbortionCallback[] | null;
   #controller: AbortController | null;
   /** Who waits in `untilAborted`. */
-  #waits: Set<(error: RpcError) => void> | null;
+  #waits: Map<(error: RpcError) => void, Promise<unknown>> | null;
   #metadata: Metadata | null;
   #code: number;
   #details: string;
@@ -97,23 +97,28 @@ export class ServiceContext implements RpcContext {
   }
 
   untilAborted<Value>(promise: PromiseLike<Value>): Promise<Value> {
-    return new Promise((resolve, reject) => {
-      const waits = this.#waits;
-      if (this.#abortion !== null) reject(this.#error(this.#abortion));
-      else if (waits === null) this.#waits = new Set([reject]);
-      else waits.add(reject);
-      // The set, not a race with one promise of the abortion: that would keep a reaction per wait until the RPC ends.
+    let reject: (error: RpcError) => void = () => {};
+    const outcome = new Promise<Value>((resolve, fail) => {
+      reject = fail;
       promise.then(
         (value) => {
-          this.#waits?.delete(reject);
+          this.#waits?.delete(fail);
           resolve(value);
         },
         (error: unknown) => {
-          this.#waits?.delete(reject);
-          reject(error);
+          this.#waits?.delete(fail);
+          fail(error);
         },
       );
     });
+    if (this.#abortion !== null) {
+      abandon(outcome, reject, this.#error(this.#abortion));
+    } else {
+      // Kept by wait, not by a race with one promise of the abortion: that would hold a reaction per wait until the RPC ends.
+      this.#waits ??= new Map();
+      this.#waits.set(reject, outcome);
+    }
+    return outcome;
   }
 
   setCompression(encoding: string): boolean {
@@ -173,7 +178,7 @@ export class ServiceContext implements RpcContext {
     context.#controller?.abort(context.#error(abortion));
     const waits = context.#waits;
     context.#waits = null;
-    if (waits !== null) for (const reject of waits) reject(context.#error(abortion));
+    for (const [reject, outcome] of waits ?? []) abandon(outcome, reject, context.#error(abortion));
     const callbacks = context.#callbacks;
     context.#callbacks = null;
     if (callbacks === null) return;
@@ -191,6 +196,16 @@ export class ServiceContext implements RpcContext {
       this.#host.report(error, 'abortion callback');
     }
   }
+}
+
+/** Rejects a wait of `untilAborted`. A behaviour that does not await it yet must not end the process for what a client did. */
+function abandon(
+  outcome: Promise<unknown>,
+  reject: (error: RpcError) => void,
+  error: RpcError,
+): void {
+  outcome.catch(() => {});
+  reject(error);
 }
 
 function checkedCode(code: number, least: number): number {

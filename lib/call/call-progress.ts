@@ -22,8 +22,6 @@ export interface CallProgress {
   readonly peer: { readonly address: string } | null;
   /** How far it got. */
   readonly phase: CallPhase;
-  /** Whether, without a connection, it waits for a name. */
-  readonly isResolving: boolean;
   /** Clock reading of its start in whole milliseconds, modulo 2^32: a small integer, which costs no memory. */
   readonly startedMs: number;
   timeline: CallTimeline | null;
@@ -46,6 +44,13 @@ export function msSince(startedMs: number, nowMs: number): number {
   return (wholeMs(nowMs) - startedMs) | 0;
 }
 
+/** What is known to the channel. */
+export interface ProgressHost {
+  readonly clock: Clock;
+  /** As in `ClientCallHost`. */
+  readonly isResolving: boolean;
+}
+
 /** What `callEnd` cannot see in the progress. */
 export interface EndCause {
   readonly endedBy: EndedBy;
@@ -62,11 +67,11 @@ export function localCause(endedBy: EndedBy, streamId: number | null): EndCause 
 
 const GOAWAY = /GOAWAY received: ([^)]*)/;
 
-function callEnd(progress: CallProgress, clock: Clock, cause: EndCause): CallEnd {
+function callEnd(progress: CallProgress, host: ProgressHost, cause: EndCause): CallEnd {
   const { options, peer, startedMs, messagesReceived } = progress;
-  const waitsForName = progress.phase === CallPhase.CONNECTING && progress.isResolving;
+  const waitsForName = progress.phase === CallPhase.CONNECTING && host.isResolving;
   const phase = waitsForName ? CallPhase.RESOLVING : progress.phase;
-  const nowMs = clock.now();
+  const nowMs = host.clock.now();
   const { streamId } = cause;
   return {
     endedBy: cause.endedBy,
@@ -85,10 +90,10 @@ function callEnd(progress: CallProgress, clock: Clock, cause: EndCause): CallEnd
 export function explained(
   status: CallStatus,
   progress: CallProgress,
-  clock: Clock,
+  host: ProgressHost,
   cause: EndCause,
 ): CallStatus {
-  return { ...status, end: callEnd(progress, clock, cause) };
+  return { ...status, end: callEnd(progress, host, cause) };
 }
 
 /** `status` with the messages counted that were delivered between its arrival and its turn. */
@@ -104,21 +109,21 @@ export function recounted(status: CallStatus, progress: CallProgress): CallStatu
 export function explainedClosure(
   status: CallStatus,
   progress: CallProgress,
-  clock: Clock,
+  host: ProgressHost,
   cause: EndCause,
 ): CallStatus {
-  const end = callEnd(progress, clock, cause);
+  const end = callEnd(progress, host, cause);
   return { ...status, message: status.message + whereEnded(end), end };
 }
 
 /** The status of a call whose deadline has passed. `waitsFor`: what calls without a connection wait for. */
 export function expiredStatus(
   progress: CallProgress,
-  clock: Clock,
+  host: ProgressHost,
   streamId: number | null,
   waitsFor: () => string,
 ): CallStatus {
-  const end = callEnd(progress, clock, localCause(EndedBy.LIBRARY, streamId));
+  const end = callEnd(progress, host, localCause(EndedBy.LIBRARY, streamId));
   return {
     code: Status.DEADLINE_EXCEEDED,
     message: deadlineMessage(progress, end, waitsFor),

@@ -18,6 +18,8 @@ import type { RetryBuffer } from './retry-buffer.ts';
 export interface PendingCall extends ListedCall {
   readonly method: MethodDescriptor;
   readonly options: CallOptions;
+  /** What it is to send is more than is kept for a transparent retry (L25): once sent, a refusal is its end. */
+  readonly outgrowsRetry: boolean;
   /** A transport was found; the call opens its stream at once, inside this method. Runs no user code. */
   onTransport(transport: ClientTransport): void;
   /** No transport will be found; the call ends with `status`. Runs no user code, so `pick` may call it before returning null. */

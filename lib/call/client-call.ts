@@ -201,6 +201,10 @@ export class ClientCallImpl
 
   // ---- PendingCall: the channel's side --------------------------------------------------------------------------------------------
 
+  get outgrowsRetry(): boolean {
+    return this.#request.outgrowsRetry;
+  }
+
   onTransport(transport: ClientTransport): void {
     this.#waiting = false;
     timelineOf(this).connectedMs = msSince(this.startedMs, this.#host.clock.now());
@@ -336,7 +340,7 @@ export class ClientCallImpl
     const status = closureStatus(errorCode, initiator, progress, reason, foreign);
     const cause = closureCause(errorCode, initiator, reason, streamId);
     const explain = status === foreign ? explained : explainedClosure;
-    this.#end(explain(status, this, this.#host.clock, cause), false);
+    this.#end(explain(status, this, this.#host, cause), false);
   }
 
   /** gRFC A6: what never left is sent again, what the server's library refused once more, anything else not at all. */
@@ -398,17 +402,13 @@ export class ClientCallImpl
 
   /** `streamId`: of the stream, if it has just been closed. */
   #expired(streamId: number | null = this.#stream?.id ?? null): CallStatus {
-    return expiredStatus(this, this.#host.clock, streamId, () => this.#host.describeWait());
-  }
-
-  get isResolving(): boolean {
-    return this.#host.isResolving;
+    return expiredStatus(this, this.#host, streamId, () => this.#host.describeWait());
   }
 
   /** `status` together with how the call ended, for ends that no closing stream explains. */
   #explain(status: CallStatus, endedBy: EndedBy): CallStatus {
     const cause = localCause(endedBy, this.#stream?.id ?? null);
-    return explained(status, this, this.#host.clock, cause);
+    return explained(status, this, this.#host, cause);
   }
 
   /** Ends the call from this side, unless its end is already certain. */

@@ -78,6 +78,11 @@ export class RequestMessages implements CompressorSink {
     return this.#compressor === null ? null : this.#compressor.codec.name;
   }
 
+  /** What is kept now is more than L25 allows: it will not be kept once it is handed to a stream. */
+  get outgrowsRetry(): boolean {
+    return this.#octets > this.#host.limits.retryBufferOctets || this.#reserved < this.#octets;
+  }
+
   /** Whether the server has not been sent the end of the request. */
   get isUnfinished(): boolean {
     return !this.ended || this.#compressor?.isBusy === true;
@@ -202,9 +207,7 @@ export class RequestMessages implements CompressorSink {
 
   /** Once everything kept has been handed to a stream: commits when it is more than L25 allows. */
   #commitIfTooLarge(): void {
-    if (this.#octets > this.#host.limits.retryBufferOctets || this.#reserved < this.#octets) {
-      this.commit();
-    }
+    if (this.outgrowsRetry) this.commit();
   }
 
   #flagsOf(message: Uint8Array): number {

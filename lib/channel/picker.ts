@@ -35,8 +35,9 @@ export class FixedPicker implements Picker {
 }
 
 /**
- * Gives out one connection. Streams may be opened before the server's SETTINGS are there, but a call that waits for a connection
- * (wait-for-ready) is not risked on one that might turn out to lead nowhere, such as through a proxy without a server behind it.
+ * Gives out one connection. Streams may be opened before the server's SETTINGS are there, but some calls are not risked: one that waits for
+ * a connection (wait-for-ready), because this one might lead nowhere, such as through a proxy without a server behind it; and one that could
+ * not be sent again, because the server might allow fewer streams than there are calls and refuse it.
  */
 export class ConnectionPicker implements Picker {
   readonly #transport: ClientTransport;
@@ -50,6 +51,7 @@ export class ConnectionPicker implements Picker {
   pick(call: PendingCall): PickResult {
     const { state } = this.#transport;
     if (state === 'ready') return this.#result;
-    return state === 'connecting' && !call.options.waitForReady ? this.#result : WAIT;
+    const waits = call.options.waitForReady || call.outgrowsRetry;
+    return state === 'connecting' && !waits ? this.#result : WAIT;
   }
 }

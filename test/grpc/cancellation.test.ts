@@ -292,7 +292,7 @@ for (const name of NAMES) {
 }
 
 await t.test('the handler is told in words what happened', async (t) => {
-  const told = gate();
+  const [started, told] = [gate(), gate()];
   let reason: unknown;
   const server = await startServer(t, 'test.Endless', {
     UnaryUnary: unaryUnaryServiceDescription(
@@ -302,6 +302,7 @@ await t.test('the handler is told in words what happened', async (t) => {
           reason = context.signal.reason;
           told.open();
         });
+        started.open();
         return new Promise<number>(() => {});
       },
       fromJson<number>,
@@ -310,10 +311,46 @@ await t.test('the handler is told in words what happened', async (t) => {
   });
   const remote = openStub(t, 'test.Endless', { UnaryUnary: METHODS.UnaryUnary }, server);
   const future = remote.UnaryUnary.async(1, 60);
-  setTimeout(() => future.cancel(), 20);
+  await started.opened;
+  future.cancel();
   await told.opened;
   t.match(
     String(reason),
     'the RPC was aborted: cancelled: the client reset the stream with CANCEL',
   );
+});
+
+await t.test('a request asked for ahead and awaited later ends no process', async (t) => {
+  const [asked, told, ended] = [gate(), gate(), gate()];
+  const seen: unknown[] = [];
+  const server = await startServer(t, 'test.Ahead', {
+    StreamUnary: streamUnaryServiceDescription(
+      async (requests, context) => {
+        context.addAbortionCallback(() => told.open());
+        const first = requests.next();
+        asked.open();
+        await told.opened;
+        // A turn in which a rejection that nobody handles would be noticed.
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        const second = requests.next();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        for (const next of [first, second]) await next.catch((error) => seen.push(error));
+        ended.open();
+        return 0;
+      },
+      fromJson<number>,
+      toJson,
+    ),
+  });
+  const remote = openStub(t, 'test.Ahead', { StreamUnary: METHODS.StreamUnary }, server);
+  async function* late(): AsyncGenerator<number> {
+    await ended.opened;
+    yield 1;
+  }
+  const future = remote.StreamUnary.async(late(), 60);
+  await asked.opened;
+  future.cancel();
+  await ended.opened;
+  t.equal(seen.length, 2);
+  for (const error of seen) t.ok(error instanceof CancellationError);
 });

@@ -454,3 +454,24 @@ await t.test('options that cannot be used are refused when the channel is made',
   t.throws(() => new Channel('h:1', { limits: { maxWaitingCalls: -1 } }), RangeError);
   t.throws(() => new Channel('h:1', { backoff: { multiplier: 0 } }), RangeError);
 });
+
+await t.test('A6 what could not be sent again waits for the SETTINGS', async (t) => {
+  const connector = new ScriptedConnector();
+  const channel = new Channel('localhost:1', {
+    connector,
+    limits: { retryBufferOctets: 1000 },
+  });
+  startUnary(channel, ECHO, new Uint8Array(1000));
+  startUnary(channel, ECHO, new Uint8Array(1001));
+  const pipe = connector.last.accept();
+  await settle();
+  const opened = (): number =>
+    inspectFrames(pipe.take()).filter((frame) => frame.type === 'HEADERS').length;
+  t.equal(opened(), 1, 'the other may be refused by a server that allows one stream only');
+  t.equal(channel.waitingCalls, 1);
+  pipe.feed(settings());
+  await settle();
+  t.equal(opened(), 1, 'and leaves once the server has said how many it allows');
+  t.equal(channel.waitingCalls, 0);
+  await channel.closeNow();
+});
