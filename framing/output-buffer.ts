@@ -9,13 +9,13 @@
 import { allocateSlab, copyOctets, NO_OCTETS } from './bytes.ts';
 
 /** Payloads up to this many octets are copied behind their frame header; above, a reference and a chunk of its own is cheaper. */
-export const COPY_LIMIT = 1024;
+export const COPY_LIMIT = 4096;
 
 /** Octets of a slab from the pool; `ensure` of more takes a larger one, used once. */
-export const SLAB_OCTETS = 16_384;
+export const SLAB_OCTETS = 32_768;
 
 /** Free slabs kept for the whole process (1 MiB at most); further ones are left to the garbage collector. */
-const MAX_POOLED_SLABS = 64;
+const MAX_POOLED_SLABS = 32;
 
 const pool: Uint8Array[] = [];
 

@@ -59,7 +59,7 @@ function written(output: OutputBuffer): string {
   return all.length === expectedLength ? toHex(all) : `length said ${expectedLength}`;
 }
 
-const RANGE = octets(Array.from({ length: 3000 }, (_, i) => (i * 11) & 0xff));
+const RANGE = octets(Array.from({ length: 12_000 }, (_, i) => (i * 11) & 0xff));
 
 /** What is written, and the same frame made by hand. */
 const CASES: readonly (readonly [string, (writer: FrameWriter) => void, Uint8Array])[] = [
@@ -79,7 +79,7 @@ const CASES: readonly (readonly [string, (writer: FrameWriter) => void, Uint8Arr
   ],
   ['§6.2 HEADERS of an empty list', (w) => w.headers(3, [], null, false), headers(3, '')],
   ['§6.1 DATA', (w) => w.data(1, RANGE, 3, 8, false), data(1, RANGE.subarray(3, 8))],
-  ['§6.1 DATA by reference', (w) => w.data(1, RANGE, 0, 3000, true), data(1, RANGE, END_STREAM)],
+  ['§6.1 DATA by reference', (w) => w.data(1, RANGE, 0, 12_000, true), data(1, RANGE, END_STREAM)],
   [
     '§6.1 a range above COPY_LIMIT',
     (w) => w.data(1, RANGE, 10, 10 + COPY_LIMIT + 1, false),
@@ -96,12 +96,12 @@ const CASES: readonly (readonly [string, (writer: FrameWriter) => void, Uint8Arr
   [
     'a message of COPY_LIMIT octets',
     (w) => w.message(1, 0, RANGE.subarray(0, COPY_LIMIT), false),
-    data(1, octets([0, 0, 0, 4, 0], RANGE.subarray(0, COPY_LIMIT))),
+    data(1, octets([0, 0, 0, 0x10, 0], RANGE.subarray(0, COPY_LIMIT))),
   ],
   [
     'a message by reference',
     (w) => w.message(9, 0, RANGE, true),
-    data(9, octets([0, 0, 0, 0x0b, 0xb8], RANGE), END_STREAM),
+    data(9, octets([0, 0, 0, 0x2e, 0xe0], RANGE), END_STREAM),
   ],
   ['§6.7 PING', (w) => w.ping(octets('12345678'), false), ping('12345678')],
   ['§6.7 PING ACK', (w) => w.ping(octets('12345678'), true), ping('12345678', ACK)],
@@ -160,7 +160,7 @@ await t.test('payloads above COPY_LIMIT are references, smaller ones copies', as
   const small = octets('small');
   writer.message(1, 0, small, false);
   writer.message(1, 0, RANGE, false);
-  writer.data(1, RANGE, 100, 2000, false);
+  writer.data(1, RANGE, 100, 8000, false);
   small.fill(0);
   const chunks = output.takeChunks();
   t.equal(chunks.length, 4);
@@ -223,24 +223,24 @@ await t.test('a message may be cut anywhere, its prefix included', async (t) => 
 
 await t.test('large pieces of a message are references', async (t) => {
   const { output, writer } = startWriting();
-  writer.messagePart(1, 0, RANGE, 0, 1500, false);
-  writer.messagePart(1, 0, RANGE, 1500, 3005, true);
+  writer.messagePart(1, 0, RANGE, 0, 6000, false);
+  writer.messagePart(1, 0, RANGE, 6000, 12_005, true);
   const chunks = output.takeChunks();
   t.strictSame(
     chunks.map((chunk) => [chunk.length, chunk.buffer === RANGE.buffer]),
     [
       [14, false],
-      [1495, true],
+      [5995, true],
       [9, false],
-      [1505, true],
+      [6005, true],
     ],
   );
   t.equal(
     toHex(octets(...chunks)),
     toHex(
       octets(
-        data(1, octets([0, 0, 0, 0x0b, 0xb8], RANGE.subarray(0, 1495))),
-        data(1, RANGE.subarray(1495), END_STREAM),
+        data(1, octets([0, 0, 0, 0x2e, 0xe0], RANGE.subarray(0, 5995))),
+        data(1, RANGE.subarray(5995), END_STREAM),
       ),
     ),
   );
