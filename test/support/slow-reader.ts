@@ -87,7 +87,7 @@ export class Gauge {
     const mib = (count: number): string => (count / MIB).toFixed(1);
     t.equal(this.read, octets, 'every octet arrived');
     t.comment(
-      `${mib(octets)} MiB: at most ${mib(this.mostBetween)} MiB between writer and reader, memory grew by at most ${mib(this.mostMemory)} MiB`,
+      `figure: ${mib(octets)} MiB: at most ${mib(this.mostBetween)} MiB between writer and reader, memory grew by at most ${mib(this.mostMemory)} MiB`,
     );
     t.ok(this.mostBetween <= MAX_BETWEEN_OCTETS, `${mib(this.mostBetween)} MiB between`);
     t.ok(this.mostMemory <= MAX_GROWTH_OCTETS, `${mib(this.mostMemory)} MiB of memory`);

@@ -29,6 +29,8 @@ export interface TapReport {
   assertions: number;
   readonly failures: Failure[];
   readonly skips: Skip[];
+  /** Comments that begin with `figure: `, without it: what is shown though the file passed. */
+  readonly figures: string[];
   /** Lines that are not TAP, in order. */
   readonly noise: string[];
   /** Whether the file's own plan was seen: without it the process ended early. */
@@ -62,6 +64,8 @@ const INDENT = '    ';
 const TEST_POINT = /^(not )?ok\b(?: (\d+))?(?: - ?(.*))?$/;
 const DIRECTIVE = /(?<!\\)#\s*(skip|todo|time=)\S*\s*(.*)$/i;
 
+const FIGURE = '# figure: ';
+
 /** Reads the whole output of one test file. */
 export function readTap(output: string): TapReport {
   const report: TapReport = {
@@ -70,6 +74,7 @@ export function readTap(output: string): TapReport {
     assertions: 0,
     failures: [],
     skips: [],
+    figures: [],
     noise: [],
     complete: false,
   };
@@ -118,6 +123,7 @@ export function readTap(output: string): TapReport {
       else closing = open;
     } else if (text.startsWith('# ')) {
       open.comments.push(text.slice(2));
+      if (text.startsWith(FIGURE)) report.figures.push(text.slice(FIGURE.length));
     } else if (!/^\s*$|^TAP version/.test(text)) {
       report.noise.push(line);
     }

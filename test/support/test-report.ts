@@ -5,7 +5,7 @@ import { type FileResult, failedCount, type Totals } from './test-process.ts';
 
 const MAX_NOISE_LINES = 60;
 
-/** One line for a file that passed; for a file that failed its failures in full; skips with their reasons. */
+/** One line for a file that passed, and its figures; for a file that failed its failures in full; skips with their reasons. */
 export function describeResult(result: FileResult): string {
   const failed = failedCount(result);
   const seconds = (result.durationMs / 1000).toFixed(1);
@@ -16,6 +16,7 @@ export function describeResult(result: FileResult): string {
   for (const [reason, count] of skipReasons(result)) {
     lines.push(`     skipped${count === 1 ? '' : ` ${count}`}: ${reason}`);
   }
+  for (const figure of report.figures) lines.push(`     ${figure}`);
   if (failed === 0) return lines.join('\n');
   for (const failure of report.failures) lines.push(...describeFailure(failure));
   for (const problem of result.problems) lines.push(`  ✗ ${problem}`);

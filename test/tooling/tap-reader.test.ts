@@ -115,3 +115,18 @@ await t.test('what a test logs is kept and counts for nothing', async (t) => {
   t.equal(report.passed, 1);
   t.strictSame(report.noise, ['okay, a log line', 'notes: ok']);
 });
+
+await t.test('figures are kept, whichever test comments them', async (t) => {
+  const report = readTap(
+    tap(
+      '# Subtest: flow',
+      '    # figure: 6 MiB',
+      '    ok 1 - a',
+      '    1..1',
+      'ok 1 - flow',
+      '# figure: b',
+      '1..1',
+    ),
+  );
+  t.strictSame(report.figures, ['6 MiB', 'b']);
+});
