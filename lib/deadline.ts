@@ -7,7 +7,7 @@
 export function timeoutMsOfSeconds(timeout: number): number {
   if (typeof timeout !== 'number' || Number.isNaN(timeout)) {
     throw new TypeError(
-      `timeout must be a number of seconds (Infinity for none), got ${String(timeout)}`,
+      `timeout must be a number of seconds (Infinity for none), got ${typeof timeout === 'string' ? 'a string' : String(timeout)}`,
     );
   }
   return timeout <= 0 ? 0 : timeout * 1000;

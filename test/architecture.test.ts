@@ -94,6 +94,7 @@ const LAYERS: readonly Layer[] = [
 /** Single files with more rights than their layer. */
 const FILE_RIGHTS: readonly (readonly [files: RegExp, imports: RegExp])[] = [
   [/^lib\/index\.ts$/, /^lib\/alpha\//],
+  [/^lib\/alpha\/index\.ts$/, /^transport\/frame-trace\.ts$/],
   [/^lib\/protobuf\/service-descriptions\.ts$/, /^lib\/alpha\//],
   [/^lib\/alpha\/blocking[^/]*\.ts$/, /^node:worker_threads$/],
 ];

@@ -1,5 +1,6 @@
 /** `purewire/alpha`: grpc.framework.alpha, complete. */
 
+export { type TraceSink, traceFrames } from '../../transport/frame-trace.ts';
 export { EDGE_LIMITS as edge } from '../../transport/limits.ts';
 export { type CallEnd, CallPhase, EndedBy } from '../call-end.ts';
 export type { ChannelStats } from '../channel/channel.ts';

@@ -8,10 +8,14 @@ export class ProtoError extends Error {
   /** Line in `file`, counted from 1; null when unknown. */
   readonly line: number | null;
 
-  /** The message becomes `file:line: problem`, as far as these are known. */
+  /** The message becomes `file:line: problem`, or `line N: problem` for a text without a file, as far as these are known. */
   constructor(problem: string, file: string | null, line: number | null, cause?: unknown) {
-    const place = file === null ? '' : line === null ? `${file}: ` : `${file}:${line}: `;
-    super(place + problem, cause === undefined ? undefined : { cause });
+    const where = [file, file === null && line !== null ? `line ${line}` : line];
+    const place = where.filter((part) => part !== null).join(':');
+    super(
+      place === '' ? problem : `${place}: ${problem}`,
+      cause === undefined ? undefined : { cause },
+    );
     this.file = file;
     this.line = line;
   }

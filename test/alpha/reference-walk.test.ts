@@ -186,6 +186,7 @@ await t.test(
         'EndedBy',
         'Metadata',
         'Status',
+        'traceFrames',
       ].sort(),
     );
   },

@@ -169,7 +169,7 @@ await t.test('an import that is not there: file, line, and the places looked at'
   const fromText = await failure({ text: 'syntax = "proto3";\nimport "x.proto";' });
   t.equal(
     fromText.message,
-    'import "x.proto" not found; there is no folder to look in. Add the folder that import paths start from to includeDirs',
+    'line 2: import "x.proto" not found; there is no folder to look in. Add the folder that import paths start from to includeDirs',
   );
   t.equal(fromText.line, 2);
 });
@@ -182,9 +182,12 @@ await t.test('a syntax error: file, line, and the line itself', async (t) => {
   const error = await failure({ file: path });
   t.equal(error.message, `${path}:3: ${message}`);
   t.strictSame([error.file, error.line], [path, 3]);
-  t.equal((await failure({ text })).message, message);
+  t.equal((await failure({ text })).message, `line 3: ${message}`);
   t.equal((await failure({ text, filename: 'a.proto' })).message, `a.proto:3: ${message}`);
-  t.match((await failure({ text: 'message A {' })).message, /^illegal token 'null'|unexpected end/);
+  t.match(
+    (await failure({ text: 'message A {' })).message,
+    /^line 1: (illegal token 'null'|unexpected end)/,
+  );
 });
 
 await t.test(
