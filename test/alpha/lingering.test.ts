@@ -237,7 +237,8 @@ await t.test('stats() of a stub: state, RPCs in flight, and why it cannot connec
   });
   const call = remote.Say('x', 60);
   await asked.opened;
-  t.equal(remote.stats()?.state, 'READY');
+  // The call leaves with the preface, so the server's SETTINGS may still be on their way.
+  await until(() => remote.stats()?.state === 'READY');
   t.equal(remote.stats()?.activeCalls, 1);
   t.equal(served.stats().activeCalls, 1);
   t.equal(served.stats().connections, 1);

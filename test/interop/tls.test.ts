@@ -108,6 +108,8 @@ function open(t: TestContext, peer: Peer, target: ClientTarget): PeerClient {
 async function converse(t: TestContext, client: PeerClient, what: string): Promise<void> {
   const { code, details, messages } = await client.start(ECHO, sample(100_000)).outcome;
   t.equal(code, 0, `${what} ${details}`);
+  // There is nobody to talk to.
+  if (code !== 0) return;
   sameMessages(t, messages, [sample(100_000)], what);
   const call = client.start(CHAT, null);
   call.send(sample(10));
