@@ -32,6 +32,8 @@ import {
 import { ConnectionError, type ErrorToken } from './errors.ts';
 import type { FrameHandler, HeaderList } from './frame-handler.ts';
 import { HeaderBlock, type HeaderBlockLimits } from './header-block.ts';
+import { isLent, lendSlab } from './lent-octets.ts';
+import { leaseSlab, SLAB_OCTETS } from './slab-pool.ts';
 
 /** The HPACK decoder as the reader uses it: each block exactly once, in wire order (RFC 7541 §2.2). */
 export interface HeaderDecoder {
@@ -57,6 +59,8 @@ const SETTING_OCTETS = 6;
 const PRIORITY_OCTETS = 5;
 /** Octets of the fixed part of GOAWAY (RFC 9113 §6.8). */
 const GOAWAY_OCTETS = 8;
+/** From this size on the payload of a frame that comes in several reads lies in a slab. */
+const SLAB_FROM_OCTETS = 8192;
 
 function fail(errorCode: number, token: ErrorToken, streamId: number): never {
   throw new ConnectionError(errorCode, token, streamId);
@@ -73,9 +77,11 @@ export class FrameReader {
   #settingsSeen: boolean;
   #paused: boolean;
   #failure: ConnectionError | null;
-  /** The incomplete frame: its header in `#head`, made for the first of them; once that is whole, its payload in `#payload`, which has the exact size. */
+  /** The incomplete frame: its header in `#head`, made for the first of them; once that is whole, its payload at the start of `#payload`. */
   #head: Uint8Array;
   #payload: Uint8Array | null;
+  /** `#payload` is a slab of the pool, to be lent. */
+  #payloadIsSlab: boolean;
   /** Octets of it that are here, header included. */
   #held: number;
   readonly #block: HeaderBlock;
@@ -90,6 +96,7 @@ export class FrameReader {
     this.#failure = null;
     this.#head = NO_OCTETS;
     this.#payload = null;
+    this.#payloadIsSlab = false;
     this.#held = 0;
     this.#block = new HeaderBlock(options);
   }
@@ -176,9 +183,18 @@ export class FrameReader {
     copyOctets(this.#head, 0, chunk, start, payload);
     this.#held = end - start;
     if (this.#held < FRAME_HEADER_OCTETS) return;
-    // Made for this frame and given away with it, because a handler may keep ranges of it.
-    this.#payload = allocateOctets(readUint24(chunk, start));
-    copyOctets(this.#payload, 0, chunk, payload, end);
+    copyOctets(this.#makePayload(readUint24(chunk, start), chunk), 0, chunk, payload, end);
+  }
+
+  /**
+   * Room for the payload of one frame that begins in `chunk`. A handler may keep ranges of it: they are given away with it, or, where
+   * octets are lent anyway, lent.
+   */
+  #makePayload(octets: number, chunk: Uint8Array): Uint8Array {
+    this.#payloadIsSlab = octets >= SLAB_FROM_OCTETS && octets <= SLAB_OCTETS && isLent(chunk);
+    const payload = this.#payloadIsSlab ? leaseSlab(octets) : allocateOctets(octets);
+    this.#payload = payload;
+    return payload;
   }
 
   /** Completes the held frame as far as `start` … `end` goes and returns the offset reached. */
@@ -197,17 +213,18 @@ export class FrameReader {
         this.#dispatch(head, 0, chunk, at, length, handler);
         return at + length;
       }
-      this.#payload = allocateOctets(length);
     }
-    const payload = this.#payload;
+    const length = readUint24(head, 0);
+    const payload = this.#payload ?? this.#makePayload(length, chunk);
     const filled = this.#held - FRAME_HEADER_OCTETS;
-    const taken = Math.min(payload.length - filled, end - at);
+    const taken = Math.min(length - filled, end - at);
     copyOctets(payload, filled, chunk, at, at + taken);
     this.#held += taken;
-    if (filled + taken === payload.length) {
+    if (filled + taken === length) {
       this.#payload = null;
       this.#held = 0;
-      this.#dispatch(head, 0, payload, 0, payload.length, handler);
+      if (this.#payloadIsSlab) lendSlab(payload);
+      this.#dispatch(head, 0, payload, 0, length, handler);
     }
     return at + taken;
   }

@@ -6,32 +6,11 @@
  *                      ^start    ^position       chunks:    closed regions and references ahead of this one, in order
  */
 
-import { allocateSlab, copyOctets, NO_OCTETS } from './bytes.ts';
+import { copyOctets, NO_OCTETS } from './bytes.ts';
+import { leaseSlab, returnSlab } from './slab-pool.ts';
 
 /** Payloads up to this many octets are copied behind their frame header; above, a reference and a chunk of its own is cheaper. */
 export const COPY_LIMIT = 4096;
-
-/** Octets of a slab from the pool; `ensure` of more takes a larger one, used once. */
-export const SLAB_OCTETS = 32_768;
-
-/** Free slabs kept for the whole process (1 MiB at most); further ones are left to the garbage collector. */
-const MAX_POOLED_SLABS = 32;
-
-const pool: Uint8Array[] = [];
-
-function leaseSlab(octets: number): Uint8Array {
-  if (octets > SLAB_OCTETS) return allocateSlab(octets);
-  return pool.pop() ?? allocateSlab(SLAB_OCTETS);
-}
-
-function returnSlab(slab: Uint8Array): void {
-  if (slab.length === SLAB_OCTETS && pool.length < MAX_POOLED_SLABS) pool.push(slab);
-}
-
-/** Free slabs in the pool right now, for tests. */
-export function pooledSlabs(): number {
-  return pool.length;
-}
 
 /** Collects octets to send. Not re-entrant; one per connection. */
 export class OutputBuffer {

@@ -1,5 +1,6 @@
 import { FrameWriter, type HeaderEncoder } from '../../framing/frame-writer.ts';
-import { COPY_LIMIT, OutputBuffer, SLAB_OCTETS } from '../../framing/output-buffer.ts';
+import { COPY_LIMIT, OutputBuffer } from '../../framing/output-buffer.ts';
+import { SLAB_OCTETS } from '../../framing/slab-pool.ts';
 import {
   ACK,
   continuation,

@@ -1,4 +1,5 @@
-import { COPY_LIMIT, OutputBuffer, pooledSlabs, SLAB_OCTETS } from '../../framing/output-buffer.ts';
+import { COPY_LIMIT, OutputBuffer } from '../../framing/output-buffer.ts';
+import { pooledSlabs, SLAB_OCTETS } from '../../framing/slab-pool.ts';
 import { randomFrom, testSeed } from '../support/chunkings.ts';
 import { octets } from '../support/frame-factory.ts';
 import { t } from '../support/tap.ts';
