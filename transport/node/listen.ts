@@ -6,7 +6,7 @@ import type { Clock, Timer } from '../clock.ts';
 import type { AcceptListener, Listener } from '../listener.ts';
 import { nodeNet, nodeTls } from './builtins.ts';
 import { addressText, type SocketAddress } from './connect.ts';
-import { type SharedRead, shareAccepted } from './shared-read.ts';
+import { type SharedRead, shareAccepted, sharesReads } from './shared-read.ts';
 import { guardSocket, peerAddress, SocketDuplex } from './socket-duplex.ts';
 import {
   ALPN_HTTP2,
@@ -133,9 +133,10 @@ class SocketListener implements Listener {
     this.#lastAcceptErrorMs = Number.NEGATIVE_INFINITY;
     this.#closed = false;
     if (options.tls === null) {
-      // allowHalfOpen: a client that sent its FIN still gets its answers. pauseOnConnect: see `shareAccepted`.
+      // allowHalfOpen: a client that sent its FIN still gets its answers. pauseOnConnect: see `shareAccepted`; on Deno a
+      // socket that is destroyed while it is paused keeps the process alive.
       this.#server = nodeNet().createServer(
-        { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
+        { allowHalfOpen: true, noDelay: true, pauseOnConnect: sharesReads },
         (socket) => this.#onPlain(socket),
       );
     } else {

@@ -13,7 +13,7 @@ const READ_OCTETS = 65_536;
 let sharedBuffer: Buffer | null = null;
 
 /** Other runtimes fill a buffer of their own and copy it once more (Bun), or do not know the option. */
-const isSupported: boolean =
+export const sharesReads: boolean =
   typeof process === 'object' &&
   process.versions['bun'] === undefined &&
   (globalThis as { Deno?: unknown }).Deno === undefined;
@@ -30,7 +30,7 @@ export class SharedRead {
 
   /** A shared read where the runtime has them, else null: the socket's 'data' event does the same then. */
   static create(): SharedRead | null {
-    return isSupported ? new SharedRead() : null;
+    return sharesReads ? new SharedRead() : null;
   }
 
   private constructor() {
