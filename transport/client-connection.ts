@@ -109,6 +109,10 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
     return this.#waiting.length;
   }
 
+  get hasFreeSlot(): boolean {
+    return this.#waiting.head === null && this.#hasSlot();
+  }
+
   openStream(template: HeaderList, listener: ClientStreamListener): TransportStream {
     const connection = this.#connection;
     const stream = new Http2Stream(
@@ -133,7 +137,7 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
       this.#keepsProcessAlive = true;
       connection.setKeepsProcessAlive(true);
     }
-    if (this.#waiting.head === null && this.#hasSlot()) this.#open(stream, template);
+    if (this.hasFreeSlot) this.#open(stream, template);
     else {
       // RFC 9113 §5.1.2: beyond the peer's limit a stream waits here, in order, and puts nothing on the wire.
       stream.pendingTemplate = template;

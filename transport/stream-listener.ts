@@ -98,6 +98,8 @@ export interface ClientTransport {
   readonly activeStreams: number;
   /** Those of them that wait for a slot (RFC 9113 §5.1.2); the channel bounds them (L31). */
   readonly waitingStreams: number;
+  /** Whether a stream opened now would not wait for a slot. */
+  readonly hasFreeSlot: boolean;
   /**
    * Opens a stream: HEADERS with `template` + `listener.onSendHeaders()` are written at once when a slot is free (RFC 9113 §5.1.2), else
    * when one becomes free, in order of opening. On a draining or closed transport the listener gets `onClosed` with MISCARRIED.

@@ -28,6 +28,8 @@ export interface StubChannelOptions extends TlsChannelOptions {
   readonly keepaliveWithoutCalls?: boolean | undefined;
   /** Seconds that an attempt to connect may take at least, up to the server's SETTINGS. 20 by default. */
   readonly connectTimeout?: number | undefined;
+  /** Connections to the server at most, 1 to 100; another is opened when all are full of streams. 1 by default. */
+  readonly maxConnections?: number | undefined;
   /** Waits between attempts to connect. */
   readonly backoff?: BackoffOptions | undefined;
   /** Encoding of the requests of all RPCs, such as `gzip`. As they are by default. */
@@ -52,6 +54,7 @@ export interface StubChannelConfig {
     | 'limits'
     | 'keepaliveWithoutCalls'
     | 'connectTimeoutMs'
+    | 'maxConnections'
     | 'backoff'
     | 'compression'
     | 'compressionMinOctets'
@@ -81,6 +84,7 @@ export function stubChannelConfig(
       ...(options.connectTimeout === undefined
         ? {}
         : { connectTimeoutMs: options.connectTimeout * 1000 }),
+      ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
       ...(options.backoff === undefined ? {} : { backoff: options.backoff }),
       ...(options.compression === undefined ? {} : { compression: options.compression }),
       ...(options.compressionMinOctets === undefined

@@ -37,6 +37,11 @@ export interface ChannelOptions {
    * doc/connection-backoff.md).
    */
   readonly connectTimeoutMs?: number;
+  /**
+   * Connections to the server at most, 1 to 100; 1 by default. One more is opened when all have as many streams as the server allows
+   * (gRFC A105).
+   */
+  readonly maxConnections?: number;
   readonly clock?: Clock;
   readonly observer?: TransportObserver;
   /** Takes the place of sockets; of the credentials only `:scheme` is left then. */
@@ -65,6 +70,19 @@ export function connectTimeout(timeoutMs: number | undefined): number {
     throw new RangeError(`connectTimeoutMs must be a number above 0, got ${String(timeoutMs)}`);
   }
   return timeoutMs;
+}
+
+const MOST_CONNECTIONS = 100;
+
+/** `maxConnections`. Throws RangeError when it is not an integer of 1 to 100. */
+export function connectionLimit(connections: number | undefined): number {
+  if (connections === undefined) return 1;
+  if (!Number.isInteger(connections) || connections < 1 || connections > MOST_CONNECTIONS) {
+    throw new RangeError(
+      `maxConnections must be an integer of 1 to ${MOST_CONNECTIONS}, got ${String(connections)}`,
+    );
+  }
+  return connections;
 }
 
 /** `:authority`. Throws TypeError when `override` cannot be one. */

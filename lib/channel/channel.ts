@@ -36,12 +36,13 @@ import {
   authorityOf,
   type ChannelOptions,
   clientLimits,
+  connectionLimit,
   connectTimeout,
   socketConnector,
   userAgent,
 } from './channel-options.ts';
 import { ConnectivityState } from './connectivity.ts';
-import { ConnectionPicker, FixedPicker, type Picker, WAIT } from './picker.ts';
+import { ConnectionPicker, FixedPicker, type Picker, ScalingPicker, WAIT } from './picker.ts';
 import { Subchannel } from './subchannel.ts';
 import { parseTarget, type Target } from './target.ts';
 
@@ -120,6 +121,7 @@ export class Channel implements CallFactory, ClientCallHost {
         limits,
         backoff: new Backoff(options.backoff),
         connectTimeoutMs: connectTimeout(options.connectTimeoutMs),
+        maxConnections: connectionLimit(options.maxConnections),
         observer: countingObserver(this.#trips, options.observer ?? null),
         keepaliveWithoutCalls: options.keepaliveWithoutCalls ?? false,
         firstStreamId: options.firstStreamId ?? 1,
@@ -262,6 +264,8 @@ export class Channel implements CallFactory, ClientCallHost {
   callEnded(call: PendingCall): void {
     this.#calls.delete(call);
     this.#subchannel.onCallEnded();
+    // Its slot may be what a call waits for that was to get another connection.
+    if (this.#subchannel.scales) this.#pickForWaiting();
     if (this.#closing) this.#finishClose();
   }
 
@@ -270,7 +274,10 @@ export class Channel implements CallFactory, ClientCallHost {
   #onSubchannelChanged(): void {
     const { connection, state, lastError } = this.#subchannel;
     if (connection !== null) {
-      this.#picker = new ConnectionPicker(connection);
+      this.#picker =
+        this.#subchannel.scales && state === ConnectivityState.READY
+          ? new ScalingPicker(this.#subchannel.readyConnections, () => this.#subchannel.grow())
+          : new ConnectionPicker(connection);
     } else if (state === ConnectivityState.TRANSIENT_FAILURE) {
       this.#picker = new FixedPicker({
         transport: null,

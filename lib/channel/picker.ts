@@ -55,3 +55,30 @@ export class ConnectionPicker implements Picker {
     return state === 'connecting' && !waits ? this.#result : WAIT;
   }
 }
+
+/**
+ * Spreads calls over the connections to one address (gRFC A105): each goes to the first with a free stream slot. When none has one, the call
+ * waits for another connection if `grow` says that one is coming, else at the connection where the fewest wait.
+ */
+export class ScalingPicker implements Picker {
+  readonly #results: readonly PickResult[];
+  readonly #grow: () => boolean;
+
+  constructor(transports: readonly ClientTransport[], grow: () => boolean) {
+    this.#results = transports.map((transport) => ({ transport, failure: null, drop: false }));
+    this.#grow = grow;
+  }
+
+  pick(): PickResult {
+    let best = WAIT;
+    for (const result of this.#results) {
+      const { transport } = result;
+      if (transport === null || transport.state !== 'ready') continue;
+      if (transport.hasFreeSlot) return result;
+      if (best.transport === null || transport.waitingStreams < best.transport.waitingStreams) {
+        best = result;
+      }
+    }
+    return this.#grow() ? WAIT : best;
+  }
+}

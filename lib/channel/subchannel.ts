@@ -1,6 +1,6 @@
 /**
- * The connection to one address: dials when asked, keeps at most one connection for new streams while older ones finish theirs, and
- * spaces failed attempts by the backoff.
+ * The connection to one address: dials when asked, keeps one connection for new streams while older ones finish theirs, and spaces failed
+ * attempts by the backoff. Beside it, extra connections may be grown when it is full of streams.
  *
  *   IDLE ──connect──▶ CONNECTING ──first SETTINGS──▶ READY ──GOAWAY, loss──▶ IDLE
  *     ▲                   │ failed, or lost before SETTINGS
@@ -38,6 +38,8 @@ export interface SubchannelOptions {
   readonly backoff: Backoff;
   /** Least time for an attempt, from the name lookup to the server's SETTINGS. */
   readonly connectTimeoutMs: number;
+  /** Connections for new streams at most. */
+  readonly maxConnections: number;
   /** As in `ConnectionOptions`. */
   readonly keepaliveWithoutCalls: boolean;
   readonly observer: TransportObserver | null;
@@ -60,6 +62,12 @@ export class Subchannel {
   #attempt: ConnectAttempt | null;
   /** Takes new streams. */
   #current: ClientConnection | null;
+  /** Take new streams too, and take its place. Not empty only in state READY. */
+  #extras: ClientConnection[];
+  /** The extra connection that is being made: its attempt, then itself up to the server's SETTINGS. */
+  #growing: ConnectAttempt | ClientConnection | null;
+  /** When an extra connection may be tried again after one that failed. */
+  #nextGrowthMs: number;
   /** All that are not closed yet, those that only finish their streams included. */
   readonly #connections: Set<ClientConnection>;
   #backoffTimer: Timer | null;
@@ -79,6 +87,9 @@ export class Subchannel {
     this.#state = ConnectivityState.IDLE;
     this.#attempt = null;
     this.#current = null;
+    this.#extras = [];
+    this.#growing = null;
+    this.#nextGrowthMs = Number.NEGATIVE_INFINITY;
     this.#connections = new Set();
     this.#backoffTimer = null;
     this.#nextAttemptMs = 0;
@@ -95,6 +106,16 @@ export class Subchannel {
   /** The connection for new streams, in state `connecting` or `ready`; null when there is none. */
   get connection(): ClientConnection | null {
     return this.#current;
+  }
+
+  /** Whether there may be more than one connection for new streams. */
+  get scales(): boolean {
+    return this.#options.maxConnections > 1;
+  }
+
+  /** `connection` and the extra ones. */
+  get readyConnections(): readonly ClientConnection[] {
+    return this.#current === null ? this.#extras : [this.#current, ...this.#extras];
   }
 
   /** Connections that are not closed yet. */
@@ -131,6 +152,30 @@ export class Subchannel {
     });
   }
 
+  /**
+   * Makes an extra connection, because all are full of streams. Returns whether one is coming; `onSubchannelChanged` follows then, whatever
+   * becomes of it.
+   */
+  grow(): boolean {
+    if (this.#growing !== null) return true;
+    const { clock, connector, connectTimeoutMs, maxConnections } = this.#options;
+    if (
+      this.#state !== ConnectivityState.READY ||
+      this.readyConnections.length >= maxConnections ||
+      clock.now() < this.#nextGrowthMs
+    ) {
+      return false;
+    }
+    const endsMs = clock.now() + connectTimeoutMs;
+    this.#growing = connector.connect(connectTimeoutMs, {
+      onConnected: (duplex) => {
+        this.#growing = this.#open(duplex, endsMs);
+      },
+      onFailed: (error) => this.#onGrowthFailed(error),
+    });
+    return true;
+  }
+
   /** A call of the channel has ended. */
   onCallEnded(): void {
     this.#fruitlessConnections = 0;
@@ -150,9 +195,12 @@ export class Subchannel {
     if (this.#state === ConnectivityState.SHUTDOWN) return;
     this.#attempt?.cancel();
     this.#attempt = null;
+    if (this.#growing !== null && 'cancel' in this.#growing) this.#growing.cancel();
+    this.#growing = null;
     this.#backoffTimer?.cancel();
     this.#backoffTimer = null;
     this.#current = null;
+    this.#extras = [];
     this.#state = ConnectivityState.SHUTDOWN;
     for (const connection of this.#connections) connection.drain();
   }
@@ -168,8 +216,15 @@ export class Subchannel {
   #onConnected(duplex: ByteDuplex): void {
     this.#attempt = null;
     this.#lookupFailed = false;
+    this.#current = this.#open(duplex, this.#attemptEndsMs);
+    // Still CONNECTING, but streams may be opened: they leave together with the preface (RFC 9113 §3.4).
+    this.#listener.onSubchannelChanged();
+  }
+
+  /** A connection on `duplex`, whose server has until `endsMs` for its SETTINGS. */
+  #open(duplex: ByteDuplex, endsMs: number): ClientConnection {
     const { clock, observer, keepaliveWithoutCalls, firstStreamId } = this.#options;
-    const leftMs = Math.max(0, this.#attemptEndsMs - clock.now());
+    const leftMs = Math.max(0, endsMs - clock.now());
     const firstSettingsTimeoutMs = Math.min(this.#limits.firstSettingsTimeoutMs, leftMs);
     const connection = new ClientConnection(
       duplex,
@@ -188,12 +243,18 @@ export class Subchannel {
       },
     );
     this.#connections.add(connection);
-    this.#current = connection;
-    // Still CONNECTING, but streams may be opened: they leave together with the preface (RFC 9113 §3.4).
-    this.#listener.onSubchannelChanged();
+    return connection;
   }
 
   #onReady(connection: ClientConnection): void {
+    if (connection === this.#growing) {
+      this.#growing = null;
+      // Those that it was to relieve are gone: the calls wait for their successor.
+      if (this.#state !== ConnectivityState.READY) connection.drain();
+      else this.#extras.push(connection);
+      this.#listener.onSubchannelChanged();
+      return;
+    }
     if (connection !== this.#current) return;
     this.#options.backoff.reset();
     this.#setState(ConnectivityState.READY);
@@ -208,6 +269,7 @@ export class Subchannel {
     if (goAwayCode === ErrorCode.ENHANCE_YOUR_CALM && goAwayDebug === TOO_MANY_PINGS) {
       this.#onTooManyPings();
     }
+    this.#leaveExtra(connection, new Error(reason));
     if (connection !== this.#current) return;
     if (goAwayCode !== null) {
       this.#leave(new Error(reason));
@@ -230,6 +292,7 @@ export class Subchannel {
 
   #onClosed(connection: ClientConnection, reason: ConnectionCloseReason): void {
     this.#connections.delete(connection);
+    this.#leaveExtra(connection, new Error(reason.message, { cause: reason.cause }));
     if (connection === this.#current) {
       this.#leave(new Error(this.#closeText(reason), { cause: reason.cause }));
     }
@@ -248,9 +311,33 @@ export class Subchannel {
     return `connecting to ${address} failed: connected, but while waiting for the server's SETTINGS: ${what}`;
   }
 
+  /** `connection`, if it is an extra one, takes no more streams. */
+  #leaveExtra(connection: ClientConnection, error: Error): void {
+    if (connection === this.#growing) this.#onGrowthFailed(error);
+    const at = this.#extras.indexOf(connection);
+    if (at < 0) return;
+    this.#extras.splice(at, 1);
+    this.#listener.onSubchannelChanged();
+  }
+
+  /** Calls do with the connections that there are, for as long as an attempt may take. */
+  #onGrowthFailed(error: Error): void {
+    this.#growing = null;
+    this.#lastError = error;
+    this.#nextGrowthMs = this.#options.clock.now() + this.#options.connectTimeoutMs;
+    this.#listener.onSubchannelChanged();
+  }
+
   /** The current connection takes no more streams. */
   #leave(error: Error): void {
     this.#current = null;
+    const heir = this.#extras.shift();
+    if (heir !== undefined) {
+      this.#lastError = error;
+      this.#current = heir;
+      this.#listener.onSubchannelChanged();
+      return;
+    }
     if (this.#state === ConnectivityState.READY) {
       if (++this.#fruitlessConnections > MAX_FRUITLESS_CONNECTIONS) {
         // A server that turns every connection away after its SETTINGS: without this the calls' transparent retries would dial in a loop.

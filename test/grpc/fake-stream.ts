@@ -113,6 +113,7 @@ export class FakeTransport implements ClientTransport {
   readonly extras: (HeaderList | null)[] = [];
 
   readonly waitingStreams = 0;
+  readonly hasFreeSlot = true;
 
   get activeStreams(): number {
     return this.streams.filter((stream) => !stream.closed).length;
