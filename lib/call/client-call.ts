@@ -52,7 +52,7 @@ import { LATER, READABLE } from './message-inflater.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { ReadyEntry } from './ready-queue.ts';
 import { RequestMessages } from './request-messages.ts';
-import { judgeRest, judgeUnaryOk, receiptFault } from './response-judgement.ts';
+import { judgeRest, judgeUnaryOk, outlivesStream, receiptFault } from './response-judgement.ts';
 
 /** Messages given to one call's listener before the calls queued behind it get their turn. */
 const MESSAGES_PER_RUN = 32;
@@ -340,7 +340,8 @@ export class ClientCallImpl
     const status = closureStatus(errorCode, initiator, progress, reason, foreign);
     const cause = closureCause(errorCode, initiator, reason, streamId);
     const explain = status === foreign ? explained : explainedClosure;
-    this.#end(explain(status, this, this.#host, cause), false);
+    const inOrder = this.#demand > 0 && outlivesStream(this.method, this.#received, initiator);
+    this.#end(explain(status, this, this.#host, cause), inOrder);
   }
 
   /** gRFC A6: what never left is sent again, what the server's library refused once more, anything else not at all. */
@@ -542,10 +543,10 @@ export class ClientCallImpl
     else if (this.#statusInOrder) this.#judgeRest(this.#status);
   }
 
-  /** With the status known and every whole message delivered. */
+  /** With the status known and every whole message delivered; without trailers, every one that was asked for. */
   #judgeRest(status: CallStatus): void {
     const received = this.#received;
-    if (received.chunk !== null) return;
+    if (received.chunk !== null && (this.phase === CallPhase.TRAILERS || this.#demand > 0)) return;
     const judged = judgeRest(status, received, this.#host.limits.maxReceiveMessageOctets);
     if (judged !== status) this.#status = this.#explain(judged, EndedBy.LIBRARY);
     received.clear();

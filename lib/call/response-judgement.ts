@@ -1,5 +1,6 @@
 /** What becomes of the status that a server sent, given what came before it. */
 
+import { Initiator } from '../../transport/stream-listener.ts';
 import type { MethodDescriptor } from '../method.ts';
 import { type CompressionCodecs, messageFlagsFault } from '../protocol/compression.ts';
 import { Status } from '../status.ts';
@@ -61,4 +62,17 @@ export function receiptFault(
     return { code: Status.UNIMPLEMENTED, message };
   }
   return null;
+}
+
+/**
+ * Whether a message that the application waits for is delivered though the stream was closed behind it: what came is as much the server's word
+ * as its reset, and must not depend on whether both came in one read. A unary response is nothing without its OK.
+ */
+export function outlivesStream(
+  method: MethodDescriptor,
+  received: MessageQueue,
+  initiator: Initiator,
+): boolean {
+  const fromPeer = initiator === Initiator.REMOTE || initiator === Initiator.CONNECTION;
+  return fromPeer && method.responseStreaming && received.chunk !== null;
 }
