@@ -19,6 +19,10 @@ export interface OutsideTool {
 export interface GoModule {
   readonly name: string;
   readonly programs: readonly string[];
+  /** Where in the module the programs are; `cmd` unless given. */
+  readonly path?: string;
+  /** Folder below `.tools/` for the programs, where their names say too little; `bin` unless given. */
+  readonly folder?: string;
   readonly versions: readonly GoVersion[];
 }
 
@@ -55,11 +59,26 @@ export const GRPCURL: GoModule = {
   versions: [{ version: 'v1.9.4', requires: [] }],
 };
 
+/** The interoperability programs of grpc-go: client, server, and the client for servers that misbehave on HTTP/2. */
+export const GRPC_GO: GoModule = {
+  name: 'google.golang.org/grpc',
+  programs: ['client', 'server', 'http2'],
+  path: 'interop',
+  folder: 'interop/grpc-go',
+  versions: [
+    { version: 'v1.85.0', requires: [] },
+    { version: 'v1.83.1', requires: [] },
+  ],
+};
+
 /** For one step of a build, downloads included. */
 const STEP_TIMEOUT_MS = 180_000;
 
 const toolsFolder = join(projectFolder, '.tools');
-const binFolder = join(toolsFolder, 'bin');
+
+function folderOf({ folder = 'bin' }: GoModule): string {
+  return join(toolsFolder, folder);
+}
 
 /** Finds or builds the programs of `module`. Returns why there are none as a string. */
 export function findOrBuild(
@@ -69,7 +88,7 @@ export function findOrBuild(
   const found = findBuilt(module);
   if (found !== null) return found;
   if (spawnSync('go', ['version']).status !== 0) {
-    return `Go is not on this machine: install it, or put ${module.programs.join(' and ')} into .tools/bin`;
+    return `Go is not on this machine: install it, or put ${module.programs.join(' and ')} into .tools/${module.folder ?? 'bin'}`;
   }
   let refusal = '';
   for (const { version, requires } of module.versions) {
@@ -84,6 +103,7 @@ export function findOrBuild(
 
 /** The programs of `module` if they have been built before. */
 export function findBuilt(module: GoModule): Map<string, OutsideTool> | null {
+  const binFolder = folderOf(module);
   const versionFile = join(binFolder, `${module.programs[0]}.version`);
   const version = existsSync(versionFile)
     ? readFileSync(versionFile, 'utf8').trim()
@@ -99,11 +119,14 @@ export function findBuilt(module: GoModule): Map<string, OutsideTool> | null {
 
 /** Builds in a module of its own, so that the versions of everything are those named here. Returns an empty string, or what went wrong. */
 function build(module: GoModule, version: string, requires: readonly string[]): string {
-  const folder = join(toolsFolder, 'go', module.programs[0]!);
+  const binFolder = folderOf(module);
+  const folder = join(toolsFolder, 'go', module.name.replaceAll('/', '-'));
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   mkdirSync(binFolder, { recursive: true });
-  const packages = module.programs.map((program) => `${module.name}/cmd/${program}`);
+  const packages = module.programs.map(
+    (program) => `${module.name}/${module.path ?? 'cmd'}/${program}`,
+  );
   const steps = [
     ['mod', 'init', 'tools'],
     ['get', `${module.name}@${version}`, ...requires],

@@ -1,9 +1,12 @@
 /**
- * `npm run conformance -- proxies [names…]`: our client calls our server through proxies of others. They cut messages into other frames, have
- * windows and limits of their own, end connections in the middle of the traffic, and answer by themselves in plain HTTP.
+ * `npm run conformance -- proxies [names…]`: our client calls our server through proxies of others: the interoperability cases, and cases of our
+ * own. Proxies cut messages into other frames, have windows and limits of their own, end connections in the middle of the traffic, and answer by
+ * themselves in plain HTTP.
  */
 
 import { ok, strictEqual } from 'node:assert';
+import { MATRIX_CASES } from '../interop/cases/all-cases.ts';
+import { PUREWIRE as MATRIX_PUREWIRE } from '../interop/matrix/node-peers.ts';
 import { hex, sample } from '../interop/peers/octets.ts';
 import {
   askFor,
@@ -24,6 +27,7 @@ import {
 import { PUREWIRE } from '../interop/peers/peers.ts';
 import type { SuiteResult } from './h2-suites.ts';
 import {
+  CALLS_PER_CONNECTION,
   PROXIES,
   type ProxyProgram,
   type RunningProxy,
@@ -183,12 +187,31 @@ const CASES: readonly Case[] = [
     },
   ],
   [
-    // Fewer than a connection carries: a call that finds two of them used up fails, as gRFC A6 has it.
+    // Fewer than a connection carries, so that none is refused twice.
     '40 calls at once, eight times',
     async ({ client }) => {
       for (let round = 0; round < 8; round += 1) {
         await Promise.all(Array.from({ length: 40 }, (_, n) => echo(client, n)));
       }
+    },
+  ],
+  [
+    // gRFC A6: what a GOAWAY leaves out had reached the proxy and is sent once more, not time and again: with more calls at once than two
+    // connections carry, some may be refused. Those that never left wait for as many connections as it takes.
+    '300 calls at once: none runs twice, and nothing but GOAWAY refuses one',
+    async ({ client, server }) => {
+      const startedBefore = server.log.started.length;
+      const outcomes = await Promise.all(
+        Array.from({ length: 300 }, (_, n) => client.start(ECHO, sample(n)).outcome),
+      );
+      const refused = outcomes.filter(({ code }) => code !== 0);
+      for (const { code, details } of refused) {
+        strictEqual(code, 14, details);
+        ok(/GOAWAY/.test(details), details);
+      }
+      const served = outcomes.length - refused.length;
+      strictEqual(server.log.started.length - startedBefore, served, 'handlers that ran');
+      ok(served >= CALLS_PER_CONNECTION, `only ${served} were served`);
     },
   ],
   [
@@ -233,12 +256,38 @@ export async function runProxies(
     if (names.length > 0 && !names.includes(program.name)) continue;
     const version = versionOf(program);
     if (version === null) console.log(`proxies ${program.name}: skipped, it is not installed`);
-    else report(await runThrough(program, version));
+    else {
+      report(await runInteropThrough(program, version));
+      report(await runThrough(program, version));
+    }
   }
 }
 
+/** The twenty cases of the interoperability matrix. */
+async function runInteropThrough(program: ProxyProgram, version: string): Promise<SuiteResult> {
+  const name = `proxies ${program.name} ${version}, interop`;
+  const peer = await MATRIX_PUREWIRE.prepare(console.log);
+  if (typeof peer === 'string') throw new Error(peer);
+  const server = await peer.startServer!({ tls: false, maxStreams: 0 });
+  const failures: string[] = [];
+  let passed = 0;
+  try {
+    const proxy = await startProxy(program, server.port);
+    await peer.runClient!(MATRIX_CASES, { port: proxy.port, tls: false }, (outcome) => {
+      if (outcome.result === 'passed') passed += 1;
+      else failures.push(`${outcome.name}: ${outcome.text}`);
+    });
+    await proxy.stop();
+  } catch (error) {
+    failures.push(String(error));
+  } finally {
+    await server.stop();
+  }
+  return { name, passed, failed: failures.length, skipped: 0, output: failures.join('\n') };
+}
+
 async function runThrough(program: ProxyProgram, version: string): Promise<SuiteResult> {
-  const name = `proxies ${program.name} ${version}`;
+  const name = `proxies ${program.name} ${version}, our own cases`;
   const server = await PUREWIRE.startServer({});
   let proxy: RunningProxy;
   try {

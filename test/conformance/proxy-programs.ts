@@ -16,7 +16,7 @@ export interface ProxyProgram {
 }
 
 /** Connections of clients end after this many calls, so that GOAWAY comes in the middle of the traffic (grpc/grpc-node#2176). */
-const CALLS_PER_CONNECTION = 50;
+export const CALLS_PER_CONNECTION = 50;
 
 const NGINX: ProxyProgram = {
   name: 'nginx',
@@ -141,7 +141,7 @@ async function ended(child: ChildProcess): Promise<void> {
 }
 
 /** A port that nothing listens on now. */
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', reject);
@@ -152,7 +152,8 @@ function freePort(): Promise<number> {
   });
 }
 
-function listens(port: number): Promise<boolean> {
+/** Whether something listens on `port`. */
+export function listens(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(port, '127.0.0.1');
     probe.once('connect', () => {

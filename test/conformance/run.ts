@@ -7,22 +7,41 @@
  *   npm run conformance -- h2specd --verbose     with everything the suite prints
  *   npm run conformance -- hostile S0 C2         our own attacks on victims in processes of their own, all or by the beginning of their ids
  *   npm run conformance -- grpcurl               grpcurl against our reflection
+ *   npm run conformance -- interop grpc-go       the interoperability cases with other implementations, all or those named
+ *   npm run conformance -- interop --quick       of the cases only the twenty of the matrix
+ *   npm run conformance -- negative goaway       our client with servers that misbehave on HTTP/2, all cases or those named
+ *   npm run conformance -- badclient headers     what C-core's bad clients send, all or the programs named
  *   npm run conformance -- proxies nginx         calls through nginx, HAProxy and nghttpx, all or those named
  */
 
 import { parseArgs } from 'node:util';
+import { runBadClient } from './bad-client.ts';
 import { runGrpcurl } from './grpcurl.ts';
 import { runH2spec, runH2specd, type SuiteResult } from './h2-suites.ts';
 import { runHostile } from './hostile.ts';
+import { runInterop } from './interop.ts';
+import { runNegativeSuite } from './negative.ts';
 import { findOrBuild, H2SPEC } from './outside-tools.ts';
 import { runProxies } from './proxies.ts';
 
-const SUITES = ['h2spec', 'h2specd', 'hostile', 'grpcurl', 'proxies'] as const;
+const SUITES = [
+  'h2spec',
+  'h2specd',
+  'hostile',
+  'grpcurl',
+  'interop',
+  'negative',
+  'badclient',
+  'proxies',
+] as const;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { verbose: { type: 'boolean', default: false } },
+    options: {
+      verbose: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+    },
   });
   const [wanted, ...selection] = positionals;
   if (wanted !== undefined && !SUITES.some((suite) => suite === wanted)) {
@@ -33,7 +52,9 @@ async function main(): Promise<number> {
     console.log(
       `${result.name}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`,
     );
-    if (values.verbose || result.failed + result.skipped > 0) console.log(result.output);
+    if (result.output !== '' && (values.verbose || result.failed + result.skipped > 0)) {
+      console.log(result.output);
+    }
     failed += result.failed;
   };
   const tools =
@@ -47,6 +68,18 @@ async function main(): Promise<number> {
     if (suite === 'grpcurl') {
       const refusal = await runGrpcurl(report);
       if (refusal !== '') console.log(`grpcurl: skipped, ${refusal}`);
+      continue;
+    }
+    if (suite === 'interop') {
+      await runInterop(selection, values.quick, report);
+      continue;
+    }
+    if (suite === 'negative') {
+      await runNegativeSuite(selection, report);
+      continue;
+    }
+    if (suite === 'badclient') {
+      await runBadClient(selection, report);
       continue;
     }
     if (suite === 'proxies') {

@@ -11,7 +11,7 @@ import {
   type StubOptions,
   stub,
 } from '../../../lib/index.ts';
-import { cameCompressed, witnessing } from '../service/compression-witness.ts';
+import { cameCompressed, witness } from '../service/compression-witness.ts';
 import { openRcaService, testService, unimplementedService } from '../service/definition.ts';
 import type {
   InteropCall,
@@ -26,24 +26,27 @@ const SERVICES = [testService, unimplementedService, openRcaService];
 const NO_TIMEOUT = Number.POSITIVE_INFINITY;
 /** For the header of 63 KB in one of the cases. */
 const MAX_HEADER_LIST_OCTETS = 131_072;
+/** For the case about a server that allows few streams; others fill no connection, or mind no second one. */
+const MAX_CONNECTIONS = 2;
 
 /** Opens stubs on `host:port`, each of which connects when it is first called. */
 export function openPurewire(host: string, port: number, options: StubOptions = {}): InteropClient {
   const stubs = new Map(
-    SERVICES.map(({ name, invocationDescriptions }) => {
-      const methods = invocationDescriptions() as unknown as InvocationMethods;
-      for (const description of Object.values(methods)) {
-        const decode = description.deserializeResponse.bind(description);
-        Object.assign(description, {
-          deserializeResponse: witnessing(decode as (octets: Uint8Array) => object),
-        });
-      }
+    SERVICES.map((service) => {
+      const { name } = service;
+      for (const { response } of service.methods) witness(response);
+      const methods = service.invocationDescriptions() as unknown as InvocationMethods;
       const limits = {
         maxHeaderListOctets: MAX_HEADER_LIST_OCTETS,
         maxHeaderBlockOctets: MAX_HEADER_LIST_OCTETS,
         ...options.limits,
       };
-      const made = stub(name, methods, host, port, { compressionMinOctets: 0, ...options, limits });
+      const made = stub(name, methods, host, port, {
+        compressionMinOctets: 0,
+        maxConnections: MAX_CONNECTIONS,
+        ...options,
+        limits,
+      });
       return [name, made.open()] as const;
     }),
   );

@@ -22,17 +22,23 @@ import type { ClientTarget, PeerCall, PeerCallOptions, PeerClient, PeerMethod } 
 
 /** Our own window for responses. */
 const WINDOW_OCTETS = 1024 * 1024;
+/** node:http2 refuses streams of its own by ENHANCE_YOUR_CALM beyond 10 MB of queued requests. */
+const MAX_SESSION_MEGABYTES = 1000;
+const DEADLINE_EXCEEDED = 4;
 
 /** Opens an HTTP/2 session to `target`. */
 export function openHttp2Session(target: ClientTarget): ClientHttp2Session {
   const { host = '127.0.0.1', port = 0, path, tls } = target;
-  const settings = { initialWindowSize: WINDOW_OCTETS, enablePush: false };
+  const options = {
+    settings: { initialWindowSize: WINDOW_OCTETS, enablePush: false },
+    maxSessionMemory: MAX_SESSION_MEGABYTES,
+  };
   if (path !== undefined) {
-    return connect('http://localhost', { settings, createConnection: () => connectSocket(path) });
+    return connect('http://localhost', { ...options, createConnection: () => connectSocket(path) });
   }
-  if (tls === undefined) return connect(`http://${host}:${port}`, { settings });
+  if (tls === undefined) return connect(`http://${host}:${port}`, options);
   return connect(`https://${host}:${port}`, {
-    settings,
+    ...options,
     ca: tls.root,
     ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
     ...(tls.identity === undefined
@@ -80,7 +86,17 @@ function startCall(
   const collected = new CollectedCall();
   const stream = requestOn(session, method, options, collected);
   if (stream === null) return collected;
-  collect(stream, collected);
+  const { timeoutMs } = options;
+  // Due before the server's own, whose reset then finds the call ended.
+  if (timeoutMs !== undefined) {
+    const expire = (): void => {
+      collected.finish(DEADLINE_EXCEEDED, 'deadline exceeded');
+      stream.close(CANCEL);
+    };
+    const timer = setTimeout(expire, timeoutMs);
+    stream.once('close', () => clearTimeout(timer));
+  }
+  collect(stream, collected, timeoutMs === undefined ? undefined : Date.now() + timeoutMs);
   if (request !== null) stream.end(framed(request));
   collected.sender = {
     send: (message) => void stream.write(framed(message)),
@@ -108,8 +124,15 @@ function requestOn(
   }
 }
 
-/** Reads a response into `collected`. What is no gRPC response ends with UNKNOWN, a lost stream with UNAVAILABLE. */
-export function collect(stream: ClientHttp2Stream, collected: CollectedCall): void {
+/**
+ * Reads a response into `collected`. What is no gRPC response ends with UNKNOWN, a lost stream with UNAVAILABLE, one cancelled from `deadlineMs`
+ * of the wall clock on with DEADLINE_EXCEEDED.
+ */
+export function collect(
+  stream: ClientHttp2Stream,
+  collected: CollectedCall,
+  deadlineMs: number = Number.POSITIVE_INFINITY,
+): void {
   const splitter = new MessageSplitter();
   let status: ReturnType<typeof statusOf> = null;
   stream.on('response', (...args) => {
@@ -133,7 +156,9 @@ export function collect(stream: ClientHttp2Stream, collected: CollectedCall): vo
     if (status !== null && !stream.writableEnded) stream.close(CANCEL);
   });
   stream.on('close', () => {
-    if (status === null) collected.finish(14, `closed with ${stream.rstCode}`);
+    const expired = stream.rstCode === CANCEL && Date.now() >= deadlineMs;
+    if (status === null && expired) collected.finish(DEADLINE_EXCEEDED, 'deadline exceeded');
+    else if (status === null) collected.finish(14, `closed with ${stream.rstCode}`);
     else if (splitter.rest > 0) collected.finish(13, `${splitter.rest} octets of a message`);
     else collected.finish(status.code, status.details);
   });

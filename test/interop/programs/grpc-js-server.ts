@@ -57,11 +57,15 @@ function wantedStatus(
 
 async function respond(
   request: OutputRequest,
-  call: { write(response: OutputResponse): boolean },
+  call: { write(response: OutputResponse): boolean; getPeer(): string },
 ): Promise<void> {
-  for (const { size = 0, intervalUs = 0 } of request.responseParameters ?? []) {
+  for (const parameters of request.responseParameters ?? []) {
+    const { size = 0, intervalUs = 0, fillPeerSocketAddress } = parameters;
     if (intervalUs > 0) await pause(intervalUs / 1000);
-    call.write({ payload: { body: new Uint8Array(size) } });
+    call.write({
+      payload: { body: new Uint8Array(size) },
+      peerSocketAddress: fillPeerSocketAddress?.value === true ? call.getPeer() : '',
+    });
   }
 }
 
@@ -155,7 +159,11 @@ function credentials({ tls }: ServerFlags): ServerCredentials {
 }
 
 const flags = await readServerFlags();
-const server = new Server({ 'grpc.max_receive_message_length': -1 });
+const server = new Server({
+  'grpc.max_receive_message_length': -1,
+  'grpc.max_metadata_size': 131_072,
+  ...(flags.maxStreams === 0 ? {} : { 'grpc.max_concurrent_streams': flags.maxStreams }),
+});
 server.addService(definition(), {
   EmptyCall: emptyCall,
   UnaryCall: unaryCall,

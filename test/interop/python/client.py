@@ -1,13 +1,14 @@
 """The interoperability cases on Python's grpcio (C-core), as far as its API allows. Run with the generated modules on PYTHONPATH.
 
-    python client.py --server_host H --server_port N --test_case NAME [--use_tls=true --ca_file F --server_host_override NAME]
+    python client.py --server_host H --server_port N --test_case NAME[,NAME] [--use_tls=true --ca_file F --server_host_override NAME]
 
-Exits with 0 when the case passed, 1 when it failed, 2 when grpcio cannot run it.
+Writes a line for each case, and exits with 0 when all passed, 1 when one failed, 2 when grpcio cannot run one.
 """
 
 import argparse
 import queue
 import sys
+import time
 
 import grpc
 
@@ -173,6 +174,75 @@ def client_compressed_unary(stub, _):
     assert len(response.payload.body) == 314159
 
 
+def soak(get_stub):
+    for _ in range(10):
+        started = time.monotonic()
+        assert len(get_stub().UnaryCall(large_request()).payload.body) == 314159
+        assert time.monotonic() - started < 1, "a call took more than a second"
+
+
+def rpc_soak(stub, _):
+    soak(lambda: stub)
+
+
+def channel_soak(_, __):
+    for _ in range(10):
+        with open_channel() as channel:
+            large_unary(test_pb2_grpc.TestServiceStub(channel), channel)
+
+
+def concurrent_large_unary(stub, _):
+    futures = [stub.UnaryCall.future(large_request()) for _ in range(1000)]
+    assert all(len(future.result().payload.body) == 314159 for future in futures)
+
+
+def pick_first_unary(stub, _):
+    request = messages.SimpleRequest(response_size=1, fill_server_id=True)
+    ids = {stub.UnaryCall(request).server_id for _ in range(100)}
+    assert len(ids) == 1 and "" not in ids, ids
+
+
+def large_header(stub, _):
+    value = "h" * (63 * 1024)
+    metadata = ((ECHO_INITIAL[0], value),)
+    _, call = stub.UnaryCall.with_call(messages.SimpleRequest(), metadata=metadata)
+    assert (ECHO_INITIAL[0], value) in [tuple(pair) for pair in call.initial_metadata()]
+
+
+def server_speaks_first(stub, _):
+    pipe = Pipe()
+    call = stub.FullDuplexCall(iter(pipe), metadata=(ECHO_INITIAL,))
+    assert ECHO_INITIAL in [tuple(pair) for pair in call.initial_metadata()]
+    pipe.send(ping(10, 20))
+    assert len(next(call).payload.body) == 20
+    pipe.close()
+    assert list(call) == []
+
+
+def cancel_after_headers(stub, channel):
+    pipe = Pipe()
+    call = stub.FullDuplexCall(iter(pipe), metadata=(ECHO_INITIAL,))
+    assert ECHO_INITIAL in [tuple(pair) for pair in call.initial_metadata()]
+    call.cancel()
+    check_fails(lambda: next(call), grpc.StatusCode.CANCELLED)
+    pipe.close()
+    large_unary(stub, channel)
+
+
+def cancel_before_start(_, __):
+    with open_channel() as channel:
+        stub = test_pb2_grpc.TestServiceStub(channel)
+        future = stub.UnaryCall.future(large_request())
+        future.cancel()
+        assert future.cancelled()
+        large_unary(stub, channel)
+
+
+def half_duplex(stub, _):
+    call = stub.HalfDuplexCall(iter([ping(octets, octets + 1) for octets in (10, 20, 30)]))
+    assert [len(response.payload.body) for response in call] == [11, 21, 31]
+
+
 CASES = {
     case.__name__: case
     for case in (
@@ -191,36 +261,68 @@ CASES = {
         unimplemented_method,
         unimplemented_service,
         client_compressed_unary,
+        rpc_soak,
+        channel_soak,
+        concurrent_large_unary,
+        pick_first_unary,
+        large_header,
+        server_speaks_first,
+        cancel_before_start,
+        cancel_after_headers,
+        half_duplex,
     )
 }
 
 
-def main():
+def read_flags():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server_host", default="127.0.0.1")
     parser.add_argument("--server_port", type=int, required=True)
     parser.add_argument("--test_case", required=True)
     parser.add_argument("--use_tls", default="false")
+    parser.add_argument("--use_test_ca", default="false")
     parser.add_argument("--ca_file")
     parser.add_argument("--server_host_override")
-    flags = parser.parse_args()
-    case = CASES.get(flags.test_case)
+    return parser.parse_args()
+
+
+FLAGS = read_flags()
+
+
+def open_channel():
+    """A channel with a connection of its own."""
+    address = f"{FLAGS.server_host}:{FLAGS.server_port}"
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_metadata_size", 131072)]
+    options.append(("grpc.absolute_max_metadata_size", 131072))
+    if FLAGS.use_tls != "true":
+        return grpc.insecure_channel(address, options)
+    with open(FLAGS.ca_file, "rb") as ca_file:
+        credentials = grpc.ssl_channel_credentials(ca_file.read())
+    if FLAGS.server_host_override:
+        options.append(("grpc.ssl_target_name_override", FLAGS.server_host_override))
+    return grpc.secure_channel(address, credentials, options)
+
+
+def run_case(name):
+    """Runs one case on a channel of its own; returns the exit code for it."""
+    case = CASES.get(name)
     if case is None:
-        print("grpcio has no API for this case")
+        print(f"{name}: not supported, grpcio has no API for it, or the case is not written")
         return 2
-    address = f"{flags.server_host}:{flags.server_port}"
-    if flags.use_tls == "true":
-        with open(flags.ca_file, "rb") as ca_file:
-            credentials = grpc.ssl_channel_credentials(ca_file.read())
-        options = ()
-        if flags.server_host_override:
-            options = (("grpc.ssl_target_name_override", flags.server_host_override),)
-        channel = grpc.secure_channel(address, credentials, options)
-    else:
-        channel = grpc.insecure_channel(address)
-    with channel:
-        case(test_pb2_grpc.TestServiceStub(channel), channel)
+    try:
+        with open_channel() as channel:
+            case(test_pb2_grpc.TestServiceStub(channel), channel)
+    except Exception as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        print(f"{name}: failed, {text}", flush=True)
+        return 1
+    print(f"{name}: passed", flush=True)
     return 0
+
+
+def main():
+    codes = [run_case(name) for name in FLAGS.test_case.split(",")]
+    return 1 if 1 in codes else max(codes)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,10 @@ def respond(request, context, compresses):
             time.sleep(parameters.interval_us / 1e6)
         if compresses and not parameters.compressed.value:
             context.disable_next_message_compression()
-        yield messages.StreamingOutputCallResponse(payload=payload(parameters.size))
+        address = context.peer() if parameters.fill_peer_socket_address.value else ""
+        yield messages.StreamingOutputCallResponse(
+            payload=payload(parameters.size), peer_socket_address=address
+        )
 
 
 class TestService(test_pb2_grpc.TestServiceServicer):
@@ -104,9 +107,13 @@ def main():
     parser.add_argument("--use_tls", default="false")
     parser.add_argument("--tls_cert_file")
     parser.add_argument("--tls_key_file")
+    parser.add_argument("--max_concurrent_streams_limit", type=int, default=0)
     flags = parser.parse_args()
     # A conversation holds its thread until it ends.
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=200))
+    options = [("grpc.max_metadata_size", 131072), ("grpc.absolute_max_metadata_size", 131072)]
+    if flags.max_concurrent_streams_limit:
+        options.append(("grpc.max_concurrent_streams", flags.max_concurrent_streams_limit))
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=200), options=options)
     test_pb2_grpc.add_TestServiceServicer_to_server(TestService(), server)
     address = f"127.0.0.1:{flags.port}"
     if flags.use_tls == "true":

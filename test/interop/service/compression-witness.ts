@@ -4,6 +4,8 @@
  */
 
 import { MessageQueue } from '../../../lib/call/message-queue.ts';
+import type { MessageCodec } from '../../../lib/protobuf/index.ts';
+import { rangeDeserializerOf, standsFor } from '../../../lib/range-deserializer.ts';
 
 /** Places of decompressed messages in their memory. */
 const inflated = new WeakMap<ArrayBufferLike, Set<number>>();
@@ -18,26 +20,26 @@ MessageQueue.prototype.replaceFirst = function witnessed(
   replaceFirst.call(this, message);
 };
 
-/** Whether the octets given to a deserializer are those of a message that came compressed. */
-export function wasCompressed(octets: Uint8Array): boolean {
-  return inflated.get(octets.buffer)?.has(octets.byteOffset) === true;
-}
-
 /** Messages that came compressed. */
 const compressedMessages = new WeakSet<object>();
+const witnessed = new WeakSet<object>();
 
-/** `decode`, which also remembers of each message whether it was compressed: see `cameCompressed`. */
-export function witnessing<Message extends object>(
-  decode: (octets: Uint8Array) => Message,
-): (octets: Uint8Array) => Message {
-  return (octets) => {
-    const message = decode(octets);
-    if (wasCompressed(octets)) compressedMessages.add(message);
+/** Remembers from now on which messages of `codec` came compressed: see `cameCompressed`. Messages are looked at where they were received. */
+export function witness(codec: MessageCodec): void {
+  const { decode } = codec;
+  if (witnessed.has(decode)) return;
+  witnessed.add(decode);
+  const decodeRange = rangeDeserializerOf<object>(decode);
+  if (decodeRange === null) throw new Error('this codec reads no ranges');
+  standsFor((chunk, start, end) => {
+    const message = decodeRange(chunk, start, end);
+    const places = inflated.get(chunk.buffer);
+    if (places?.has(chunk.byteOffset + start) === true) compressedMessages.add(message);
     return message;
-  };
+  }, decode);
 }
 
-/** Whether `message`, made by a witnessing decoder, came compressed. */
+/** Whether `message`, made by a witnessed codec, came compressed. */
 export function cameCompressed(message: object): boolean {
   return compressedMessages.has(message);
 }

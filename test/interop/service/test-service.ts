@@ -9,7 +9,7 @@ import {
   Status,
 } from '../../../lib/index.ts';
 import type { Behaviors } from '../../../lib/protobuf/index.ts';
-import { cameCompressed, witnessing } from './compression-witness.ts';
+import { cameCompressed, witness } from './compression-witness.ts';
 import {
   type BoolValue,
   ECHO_INITIAL_KEY,
@@ -205,11 +205,6 @@ function endIfAsked(status: EchoStatus | null | undefined, context: RpcContext):
 export function testServiceMethods(behaviors: TestService): ServiceMethods {
   const unserved = Object.assign(behaviors, { UnimplementedCall: (): Empty => ({}) });
   const { UnimplementedCall: _, ...served } = testService.serviceDescriptions(unserved);
-  for (const description of Object.values<ServiceMethods[string]>(served)) {
-    const decode = description.deserializeRequest.bind(description);
-    Object.assign(description, {
-      deserializeRequest: witnessing(decode as (octets: Uint8Array) => object),
-    });
-  }
+  for (const { request } of testService.methods) witness(request);
   return served;
 }
