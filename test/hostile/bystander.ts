@@ -37,6 +37,13 @@ export class Bystander {
     this.#timer = setInterval(() => this.#tick(), CALL_INTERVAL_MS);
   }
 
+  /** Resolves when a call has been answered, or one has failed. */
+  async served(): Promise<void> {
+    while (this.#latencies.length + this.#failures.length === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
   /** Ends its calls and says how they went. */
   async stop(): Promise<BystanderReport> {
     clearInterval(this.#timer);

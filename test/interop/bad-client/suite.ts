@@ -35,6 +35,7 @@ export async function replay(payloads: readonly Payload[]): Promise<string[]> {
   const bystander = new Bystander(victim.port);
   const failures: string[] = [];
   try {
+    await bystander.served();
     for (const payload of payloads) {
       const fault = await replayOne(victim, payload);
       if (fault !== null) failures.push(`${payload.program}, ${payload.name}: ${fault}`);
