@@ -177,6 +177,11 @@ export class ConnectionTimers implements KeptConnection {
     this.#keepalive.onStreamOpened();
   }
 
+  /** A client has reset a stream that it no longer waits for. */
+  onStreamGivenUp(): void {
+    this.#keepalive.onStreamGivenUp();
+  }
+
   // ---- KeptConnection --------------------------------------------------------------------------------------------
 
   get openStreams(): number {

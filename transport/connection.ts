@@ -370,6 +370,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
       StreamProgress.PROCESSED,
       '',
     );
+    if (this.#role.isClient) this.timers.onStreamGivenUp();
     if (errorCode !== ErrorCode.REFUSED_STREAM || this.#role.isClient) return;
     this.trip('stream.too-many-waiting-handlers');
     const verdict = this.guard.onOwnReset(this.nowMs);

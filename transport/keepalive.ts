@@ -50,6 +50,10 @@ export class Keepalive {
   /** By how much the wall clock was ahead of the monotonic one when last looked at. */
   #wallLeadMs: number;
   #stopped = false;
+  /** Calls given up since the read at `#givenUpSinceMs`, the latest one then. */
+  #givenUp = 0;
+  #givenUpSinceMs = Number.NEGATIVE_INFINITY;
+  #askedForGivenUpMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     clock: Clock,
@@ -99,6 +103,24 @@ export class Keepalive {
     if (this.#hasSlept() || quietMs >= this.#limits.verifyAfterQuietMs || leftMs <= 0) this.#ping();
     else if (this.#dormant) this.#arm(leftMs);
     this.#dormant = false;
+  }
+
+  /**
+   * A client has reset a stream whose answer it no longer waits for. A server that has died swallows such calls without a word; the RST_STREAM
+   * frees our slot, so that their number has no other bound.
+   */
+  onStreamGivenUp(): void {
+    const { lastReadMs } = this.#connection;
+    if (lastReadMs !== this.#givenUpSinceMs) {
+      this.#givenUpSinceMs = lastReadMs;
+      this.#givenUp = 0;
+    }
+    this.#givenUp += 1;
+    if (this.#givenUp < this.#limits.verifyAfterGivenUpCalls) return;
+    const nowMs = this.#clock.now();
+    if (nowMs - this.#askedForGivenUpMs < this.#limits.pingMinIntervalMs) return;
+    this.#askedForGivenUpMs = nowMs;
+    this.#ping();
   }
 
   #arm(delayMs: number): void {

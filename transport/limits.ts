@@ -108,6 +108,11 @@ export interface Limits {
    * `keepaliveTimeoutMs`: close.
    */
   readonly verifyAfterQuietMs: number;
+  /**
+   * L22: calls that a client gives up (deadline, cancellation) with no octet received meanwhile: it asks (PING) whether the server is there,
+   * at most once in `pingMinIntervalMs`, which no gRPC server counts as a strike. No answer within `keepaliveTimeoutMs`: close.
+   */
+  readonly verifyAfterGivenUpCalls: number;
   /** L23: frames and milliseconds handled per read turn; new streams per turn, as a multiple of L1. Beyond: the rest in the next turn. */
   readonly framesPerTurn: number;
   readonly turnTimeMs: number;
@@ -194,6 +199,7 @@ const COMMON_LIMITS: Limits = {
   keepaliveTimeoutMs: 20_000,
   keepaliveFloorMs: 10_000,
   verifyAfterQuietMs: 60_000,
+  verifyAfterGivenUpCalls: 100,
   framesPerTurn: 1000,
   turnTimeMs: 10,
   newStreamsPerTurnFactor: 2,

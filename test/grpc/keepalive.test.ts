@@ -230,6 +230,37 @@ await t.test('L22 a connection that was read from lately is trusted', async (t) 
   t.strictSame(types(trusting), ['HEADERS']);
 });
 
+await t.test(
+  'L22 C17 a hundred calls given up without an octet in between: PING, once',
+  async (t) => {
+    const client = new ScriptedClient({ verifyAfterQuietMs: Number.POSITIVE_INFINITY });
+    const giveUp = (calls: number): void => {
+      for (let i = 0; i < calls; i++) client.open().stream!.reset(ErrorCode.CANCEL);
+      client.tick();
+    };
+    const pings = (): number => types(client).filter((type) => type === 'PING').length;
+    giveUp(99);
+    t.equal(pings(), 0);
+    giveUp(1);
+    t.equal(pings(), 1);
+    client.send(ping('pwkeep\0\0', ACK));
+    client.clock.advance(MINUTE);
+    giveUp(150);
+    t.equal(pings(), 0, 'a gRPC server counts what is more than one in five minutes');
+    client.clock.advance(4 * MINUTE);
+    for (let i = 0; i < 2; i++) {
+      client.clock.advance(SECOND);
+      client.send(settings());
+      giveUp(60);
+    }
+    t.equal(pings(), 0, 'whatever arrives proves life');
+    giveUp(40);
+    t.equal(pings(), 1);
+    client.clock.advance(20 * SECOND);
+    t.not(client.closed, null, 'and without an answer the connection is over');
+  },
+);
+
 await t.test('L22 after a sleep of the machine the next call asks', async (t) => {
   const client = new ScriptedClient();
   client.clock.advance(2 * SECOND);
