@@ -1,6 +1,7 @@
 /** Texts and statuses of calls that end badly, shared by both sides. */
 
 import { ErrorCode, errorCodeName } from '../../framing/constants.ts';
+import type { HeaderList } from '../../framing/frame-handler.ts';
 import { Initiator, StreamProgress } from '../../transport/stream-listener.ts';
 import { EndedBy } from '../call-end.ts';
 import { NO_HEADERS } from '../protocol/response-headers.ts';
@@ -11,6 +12,18 @@ import type { EndCause } from './call-progress.ts';
 /** The text for a message over the receive limit (L18), in the words of the other gRPC libraries. */
 export function overLimitMessage(octets: number, maxOctets: number): string {
   return `Received message larger than max (${octets} vs. ${maxOctets})`;
+}
+
+/**
+ * Why `list` is not sent, or null: no peer with the defaults of this library would take it, and would end the connection and every call on it
+ * for one header block beyond L7. `maxOctets`: `maxHeaderBlockOctets`; 32 octets are added per field (RFC 9113 §10.5.1).
+ */
+export function metadataFault(list: HeaderList | null, maxOctets: number): string | null {
+  if (list === null) return null;
+  let octets = 16 * list.length;
+  for (const text of list) octets += text.length;
+  if (octets <= maxOctets) return null;
+  return `metadata of ${octets} octets is not sent: limits.maxHeaderBlockOctets allows ${maxOctets}`;
 }
 
 /** What can be said of anything thrown. */

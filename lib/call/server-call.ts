@@ -29,7 +29,7 @@ import {
 } from '../protocol/response-headers.ts';
 import { Status } from '../status.ts';
 import type { CallAbortion, ServerCall, ServerCallListener, ServerMethod } from './call.ts';
-import { abortionText, overLimitMessage } from './call-fault.ts';
+import { abortionText, metadataFault, overLimitMessage } from './call-fault.ts';
 import { deliverCall } from './deliver-call.ts';
 import { LATER, READABLE } from './message-inflater.ts';
 import { MessageQueue } from './message-queue.ts';
@@ -141,6 +141,9 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
 
   sendMetadata(metadata: HeaderList | null): void {
     if (this.#headersSent || this.#answered) return;
+    const fault = metadataFault(metadata, this.#host.limits.maxHeaderBlockOctets);
+    if (fault !== null) this.#failRunning(Status.RESOURCE_EXHAUSTED, fault);
+    if (this.#answered) return;
     this.#headersSent = true;
     const templates = this.#host.responseTemplates;
     const compression = this.#compression;
@@ -303,8 +306,11 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     message: string,
     metadata: HeaderList | null,
   ): void {
-    const template = statusTemplate(code);
-    const extra = statusExtra(message, metadata, this.#host.limits.maxStatusMessageOctets);
+    const { maxHeaderBlockOctets, maxStatusMessageOctets } = this.#host.limits;
+    const fault = metadataFault(metadata, maxHeaderBlockOctets);
+    const template = statusTemplate(fault === null ? code : Status.RESOURCE_EXHAUSTED);
+    const sent = fault === null ? metadata : null;
+    const extra = statusExtra(fault ?? message, sent, maxStatusMessageOctets);
     if (headersSent) {
       this.#stream.sendTrailers(template, extra);
     } else if (template === OK_TRAILERS && extra === null) {
@@ -320,11 +326,8 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     const { maxStatusMessageOctets } = this.#host.limits;
     const extra = statusExtra(refusal.message, refusal.fields, maxStatusMessageOctets);
     this.#finish();
-    this.#stream.sendHeaders(
-      refusal.template,
-      [...statusTemplate(refusal.code), ...(extra ?? [])],
-      true,
-    );
+    const fields = [...statusTemplate(refusal.code), ...(extra ?? [])];
+    this.#stream.sendHeaders(refusal.template, fields, true);
     this.#endEarly();
   }
 
@@ -341,10 +344,8 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   }
 
   #stopTimer(): void {
-    if (this.#timer !== null) {
-      this.#timer.cancel();
-      this.#timer = null;
-    }
+    this.#timer?.cancel();
+    this.#timer = null;
   }
 
   /** The call ends without an answer of the handler's. */
@@ -577,12 +578,9 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   #failedOverLimit(): boolean {
     const { overLimit } = this.#received;
     if (overLimit === 0) return false;
-    const { maxReceiveMessageOctets } = this.#host.limits;
+    const message = overLimitMessage(overLimit, this.#host.limits.maxReceiveMessageOctets);
     this.#host.onLimit?.('message.too-large');
-    this.#failRunning(
-      Status.RESOURCE_EXHAUSTED,
-      overLimitMessage(overLimit, maxReceiveMessageOctets),
-    );
+    this.#failRunning(Status.RESOURCE_EXHAUSTED, message);
     return true;
   }
 

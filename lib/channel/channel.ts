@@ -10,6 +10,7 @@ import type { ClientTransport } from '../../transport/stream-listener.ts';
 import { systemClock } from '../../transport/system-clock.ts';
 import { countingObserver, TripCounters } from '../../transport/trip-counters.ts';
 import type { CallFactory, CallOptions, CallStatus, ClientCall } from '../call/call.ts';
+import { metadataFault } from '../call/call-fault.ts';
 import { CallList } from '../call/call-list.ts';
 import { ClientCallImpl } from '../call/client-call.ts';
 import type { ClientCallHost, PendingCall } from '../call/client-call-host.ts';
@@ -237,6 +238,11 @@ export class Channel implements CallFactory, ClientCallHost {
       return null;
     }
     this.#calls.add(call);
+    const fault = metadataFault(call.options.metadata, this.limits.maxHeaderBlockOctets);
+    if (fault !== null) {
+      call.onPickFailed({ ...unavailable(fault, undefined), code: Status.RESOURCE_EXHAUSTED });
+      return null;
+    }
     const { transport, failure, drop } = this.#picker.pick(call);
     if (transport !== null) {
       if (transport.waitingStreams < this.limits.maxWaitingCalls) return transport;

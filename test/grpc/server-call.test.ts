@@ -125,6 +125,22 @@ await t.test('Responses: metadata leaves when sent, or with the first message, o
   t.strictSame(second.stream.log, [`headers ${OK_HEAD}`, 'message 0 [9]', 'message 0 [9]']);
 });
 
+await t.test('S96 response metadata beyond L7 fails its call, not the connection', async (t) => {
+  const huge = ['x-huge', 'v'.repeat(70_000)];
+  const early = startBidi();
+  early.call.sendMetadata(huge);
+  early.call.close(Status.OK, '', null);
+  early.host.run();
+  t.match(early.stream.log.join(), /grpc-status=8, grpc-message=metadata of 700\d\d octets/);
+  t.equal(early.stream.log.join().includes('x-huge'), false);
+  t.ok(early.listener.log.includes('cancel network'), 'the handler is told');
+  const late = startBidi();
+  late.call.sendMetadata(null);
+  late.call.close(Status.OK, 'fine', huge);
+  t.match(late.stream.log.join(), /trailers grpc-status=8, grpc-message=metadata of/);
+  t.equal(late.stream.log.join().includes('x-huge'), false);
+});
+
 await t.test('Responses: an immediate status is Trailers-Only', async (t) => {
   const { stream, call, host, listener } = startBidi();
   stream.receive([], true);
