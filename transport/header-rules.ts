@@ -60,6 +60,7 @@ export class HeaderRules {
   #method: string;
   #path: string;
   #authority: string;
+  #goodAuthority: string;
   #host: string | null;
   readonly #memoLists: (HeaderList | null)[];
   readonly #memoContentLengths: number[];
@@ -72,6 +73,7 @@ export class HeaderRules {
     this.#method = '';
     this.#path = '';
     this.#authority = '';
+    this.#goodAuthority = '';
     this.#host = null;
     this.#memoLists = new Array<HeaderList | null>(MEMO_SLOTS * 3).fill(null);
     this.#memoContentLengths = new Array<number>(MEMO_SLOTS * 3).fill(-1);
@@ -237,19 +239,33 @@ export class HeaderRules {
       if (host === null || host === '' || this.#method === 'CONNECT') {
         return 'http.request.authority-missing';
       }
-      return host.includes('@') ? 'http.request.authority-userinfo' : null;
+      return this.#hostFault(host);
     }
     const authority = this.#authority;
     if (authority === '') return 'http.request.authority-missing';
-    // RFC 9113 §8.3.1: no userinfo for http and https.
-    if (authority.includes('@')) return 'http.request.authority-userinfo';
+    const fault = this.#hostFault(authority);
+    if (fault !== null) return fault;
     // RFC 9113 §8.3.1: a Host that names another authority is malformed.
     if (host !== null && host !== authority && host.toLowerCase() !== authority.toLowerCase()) {
       return 'http.request.host-mismatch';
     }
     return null;
   }
+
+  /** What is wrong with an authority in itself. Those of one connection are nearly always the same. */
+  #hostFault(authority: string): ErrorToken | null {
+    if (authority === this.#goodAuthority) return null;
+    // RFC 9113 §8.3.1: no userinfo for http and https.
+    if (authority.includes('@')) return 'http.request.authority-userinfo';
+    // RFC 3986 §3.2.2: it ends up in logs and in what programs compare.
+    if (!AUTHORITY.test(authority)) return 'http.request.authority-invalid';
+    this.#goodAuthority = authority;
+    return null;
+  }
 }
+
+/** RFC 3986 §3.2: host and port, their characters only. */
+const AUTHORITY = /^[\w.~!$&'()*+,;=:[\]%-]+$/;
 
 function pseudoHeaderBit(name: string, kind: Kind): number {
   if (kind === Kind.RESPONSE) return name === ':status' ? Seen.STATUS : 0;

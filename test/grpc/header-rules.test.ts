@@ -128,6 +128,10 @@ await t.test('§8.3.1 S69 one authority, without userinfo', async (t) => {
   t.equal(request(...without(':authority'), 'host', 'h'), null);
   t.equal(request(...without(':authority'), 'host', 'u@h'), 'http.request.authority-userinfo');
   t.equal(request(...replacing(':authority', 'u:p@h')), 'http.request.authority-userinfo');
+  for (const odd of ['a b', 'a\x11b', '\x1b[2J', 'h\x7f', 'a>b', 'a/b', 'h\xe4']) {
+    t.equal(request(...replacing(':authority', odd)), 'http.request.authority-invalid');
+    t.equal(request(...without(':authority'), 'host', odd), 'http.request.authority-invalid');
+  }
   t.equal(request(...REQUEST, 'host', 'H'), null, 'case does not matter');
   t.equal(request(...REQUEST, 'host', 'other'), 'http.request.host-mismatch');
   t.equal(request(...REQUEST, 'host', 'h', 'host', 'h'), 'http.request.host-duplicate');
