@@ -7,7 +7,7 @@ export interface AcceptListener {
   /** A connection is open, TLS included. The pipe belongs to the listener, which calls `start` in this call or destroys it. */
   onConnection(duplex: ByteDuplex): void;
   /** A connection was refused or failed before it was open. `message` is readable and safe to log; a peer can cause any number. */
-  onRefused(message: string): void;
+  onRefused(message: string, token: string): void;
   /** Accepting failed though the listener goes on, such as with no file descriptor left. At most once per second. */
   onAcceptError(error: Error): void;
 }

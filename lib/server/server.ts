@@ -317,8 +317,8 @@ export class GrpcServer {
   #acceptListener(): AcceptListener {
     return {
       onConnection: (duplex) => this.accept(duplex),
-      onRefused: (message) => {
-        this.#trips.count('connection.refused');
+      onRefused: (message, token) => {
+        this.#trips.count(token);
         this.#tell(message);
       },
       onAcceptError: (error) => {

@@ -152,7 +152,10 @@ class SocketListener implements Listener {
         // A peer that left says nothing about itself and nothing is known of it; our own timeout has been reported.
         if (errorCode(error) === 'ECONNRESET') return;
         const from = remoteText(socket);
-        this.#accepts.onRefused(`TLS handshake with ${from} failed: ${errorText(error)}`);
+        this.#accepts.onRefused(
+          `TLS handshake with ${from} failed: ${errorText(error)}`,
+          'tls.handshake-failed',
+        );
       });
     }
   }
@@ -231,7 +234,10 @@ class SocketListener implements Listener {
       () => {
         this.#handshakes.delete(key);
         socket.destroy();
-        this.#accepts.onRefused(`TLS handshake with ${from} failed: not done in time`);
+        this.#accepts.onRefused(
+          `TLS handshake with ${from} failed: not done in time`,
+          'tls.handshake-timeout',
+        );
       },
       false,
     );
@@ -258,7 +264,7 @@ class SocketListener implements Listener {
           ? `cipher ${socket.getCipher().name} is prohibited for HTTP/2`
           : 'it did not agree to HTTP/2 (ALPN "h2")';
       const from = remoteText(socket);
-      this.#accepts.onRefused(`TLS client ${from} refused: ${why}`);
+      this.#accepts.onRefused(`TLS client ${from} refused: ${why}`, 'tls.refused');
       socket.destroy();
       return;
     }
@@ -291,6 +297,7 @@ class SocketListener implements Listener {
     if (open >= max) {
       this.#accepts.onRefused(
         `connection from ${remoteText(socket)} refused: ${max} are open already`,
+        'connection.too-many-per-address',
       );
       socket.destroy();
       return true;
