@@ -31,9 +31,24 @@ export class CoverageMeter {
     return this.#seen.size;
   }
 
-  /** Whether anything ran since the last call that had not run before. */
-  foundNew(): boolean {
-    let found = false;
+  /** What ran since the last look and had not run before; it counts as seen from now on. */
+  takeNew(): ReadonlySet<string> {
+    const found = new Set<string>();
+    for (const key of this.#take()) {
+      if (this.#seen.has(key)) continue;
+      this.#seen.add(key);
+      found.add(key);
+    }
+    return found;
+  }
+
+  /** Whether one of `keys` ran since the last look. */
+  reached(keys: ReadonlySet<string>): boolean {
+    return this.#take().some((key) => keys.has(key));
+  }
+
+  #take(): string[] {
+    const keys: string[] = [];
     this.#session.post('Profiler.takePreciseCoverage', (error, answer) => {
       if (error !== null) throw error;
       for (const script of (answer as { result: readonly ScriptCoverage[] }).result) {
@@ -42,15 +57,13 @@ export class CoverageMeter {
           for (const { startOffset, endOffset, count } of ranges) {
             if (count === 0) continue;
             // Powers of two: a loop run four times as often is news too.
-            const key = `${script.url}:${startOffset}-${endOffset}:${Math.min(6, Math.floor(Math.log2(count) / 2))}`;
-            if (this.#seen.has(key)) continue;
-            this.#seen.add(key);
-            found = true;
+            const times = Math.min(6, Math.floor(Math.log2(count) / 2));
+            keys.push(`${script.url}:${startOffset}-${endOffset}:${times}`);
           }
         }
       }
     });
-    return found;
+    return keys;
   }
 
   stop(): void {

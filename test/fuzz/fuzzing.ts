@@ -23,7 +23,9 @@ export interface FuzzBudget {
   readonly leastExecutions: number;
 }
 
-const BATCH = 64;
+/** Inputs between two looks at the coverage, at first and at most. */
+const BATCH = 32;
+const MOST_BATCH = 2048;
 /** No input may take longer. */
 const HANG_MS = 2000;
 
@@ -40,6 +42,7 @@ export async function fuzzByMutation(
   const meter = guided ? new CoverageMeter() : null;
   const endMs = performance.now() + budget.seconds * 1000;
   let executions = 0;
+  let batchSize = BATCH;
   const outcome = (finding: FuzzOutcome['finding']): FuzzOutcome => {
     meter?.stop();
     return { executions, corpus: corpus.length, blocks: meter?.blocks ?? 0, finding };
@@ -49,20 +52,33 @@ export async function fuzzByMutation(
     executions += 1;
     if (error !== null) return outcome({ input, error });
   }
-  meter?.foundNew();
+  meter?.takeNew();
   while (performance.now() < endMs || executions < budget.leastExecutions) {
     const batch: Uint8Array[] = [];
-    for (let i = 0; i < BATCH; i++) {
+    const batchMs = performance.now();
+    for (let i = 0; i < batchSize; i++) {
       const input = mutator.mutate(corpus[Math.floor(random() * corpus.length)]!, corpus);
       batch.push(input);
       const error = await faultOf(target, input);
       executions += 1;
       if (error !== null) return outcome(await smaller(target, input, error));
     }
-    if (meter?.foundNew() !== true) continue;
-    // One of the batch, or two: the ones that alone reach something new. What all have seen by now stays seen, so any of them will do.
-    corpus.push(batch[Math.floor(random() * batch.length)]!);
-    corpus.push(batch[batch.length - 1]!);
+    if (meter === null) continue;
+    const lookMs = performance.now();
+    const found = meter.takeNew();
+    // A look costs the same for any number of inputs, and must not cost more than they do.
+    if (performance.now() - lookMs > (lookMs - batchMs) / 2 && batchSize < MOST_BATCH)
+      batchSize *= 2;
+    if (found.size === 0) continue;
+    // Which of them it was: once more, by halves. Loops counted over the whole batch are no one's alone; any will do then.
+    let suspects = batch;
+    while (suspects.length > 1) {
+      const half = suspects.slice(0, suspects.length >> 1);
+      for (const input of half) await faultOf(target, input);
+      executions += half.length;
+      suspects = meter.reached(found) ? half : suspects.slice(half.length);
+    }
+    corpus.push(suspects[0]!);
     if (corpus.length > 2000) corpus.splice(target.seeds.length, 500);
   }
   return outcome(null);

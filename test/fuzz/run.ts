@@ -17,7 +17,12 @@ import { type FuzzOutcome, fuzzByGrammar, fuzzByMutation } from './fuzzing.ts';
 import { FUZZ_TARGETS, type FuzzTarget } from './targets.ts';
 
 /** Targets that read HTTP/2 frames: half of their time goes to sequences in the grammar. */
-const READ_FRAMES: ReadonlySet<string> = new Set(['frame-reader', 'server', 'client']);
+const READ_FRAMES: ReadonlySet<string> = new Set([
+  'frame-reader',
+  'server',
+  'client',
+  'differential',
+]);
 
 async function main(): Promise<number> {
   const { values } = parseArgs({

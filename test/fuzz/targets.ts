@@ -27,6 +27,7 @@ import {
 } from '../support/frame-factory.ts';
 import { HpackModel } from '../support/hpack-model.ts';
 import { block, REQUEST, RESPONSE } from '../support/scripted-peer.ts';
+import { compareDecoders, compareServers } from './differential.ts';
 import { fuzzClient, fuzzServer } from './whole-connection.ts';
 
 /** One thing to fuzz. */
@@ -275,4 +276,15 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   },
   { name: 'server', seeds: CLIENT_SESSIONS, run: fuzzServer },
   { name: 'client', seeds: SERVER_SESSIONS, run: fuzzClient },
+  { name: 'differential', seeds: CLIENT_SESSIONS, run: compareServers },
+  {
+    name: 'protobuf',
+    seeds: [
+      fromHex('0a0408021a00120a0a036b657912037661 6c1a0474657874'.replaceAll(' ', '')),
+      fromHex('22030102032a03616263310000000000000840388f0145010000004801'),
+      fromHex('520212005a0001625 1'.replaceAll(' ', '')),
+      fromHex('580762037269676872010872060805120208010b0c'),
+    ],
+    run: compareDecoders,
+  },
 ];

@@ -88,7 +88,12 @@ export class ScriptedPipe implements ByteDuplex {
 
   /** Takes everything written so far. */
   take(): Uint8Array {
-    const all = octets(...this.#written);
+    const all = new Uint8Array(this.#written.reduce((sum, chunk) => sum + chunk.length, 0));
+    let at = 0;
+    for (const chunk of this.#written) {
+      all.set(chunk, at);
+      at += chunk.length;
+    }
     this.#written = [];
     return all;
   }
