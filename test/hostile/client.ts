@@ -160,6 +160,8 @@ export const clientAttacks: readonly ClientAttack[] = [
     id: 'C04',
     title: 'MAX_CONCURRENT_STREAMS 0 for ever, 10,000 calls',
     peakOctets: 64 * MIB,
+    // The program makes all its calls in one go.
+    stallMs: 2000,
     onPeer(peer) {
       peer.write(settings([3, 0]));
     },

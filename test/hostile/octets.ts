@@ -60,6 +60,8 @@ export const Path = {
   FAIL: '/hostile.Work/Fail',
   /** Closes with the request text as its status message. */
   STATUS: '/hostile.Work/Status',
+  /** Decodes its request with protobufjs and sends it back. */
+  PROTO: '/hostile.Work/Proto',
 } as const;
 
 /** Request fields for `path`, with `replaced` put in place of fields of the same name (null drops it) and `extra` behind. */

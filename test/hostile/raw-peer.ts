@@ -4,8 +4,13 @@
  */
 
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as tlsConnect } from 'node:tls';
-import { PREFACE, settings, settingsAck, windowUpdate } from '../support/frame-factory.ts';
+import {
+  type ConnectionOptions,
+  createServer as createTlsServer,
+  type TlsOptions,
+  connect as tlsConnect,
+} from 'node:tls';
+import { PREFACE, ping, settings, settingsAck, windowUpdate } from '../support/frame-factory.ts';
 import { HpackModel } from '../support/hpack-model.ts';
 
 /** A frame as it came. */
@@ -39,6 +44,8 @@ export interface RawPeerOptions {
   readonly reads?: boolean;
   /** Returns window credit for all DATA. False unless given. */
   readonly credits?: boolean;
+  /** Acknowledges PINGs. False unless given. */
+  readonly answersPings?: boolean;
   readonly tls?: ConnectionOptions;
 }
 
@@ -58,6 +65,7 @@ export class RawPeer {
   /** Hears of every frame. */
   onFrame: ((frame: RawFrame) => void) | null = null;
   readonly #credits: boolean;
+  readonly #answersPings: boolean;
   #model: HpackModel | null = new HpackModel();
   #rest: Buffer = Buffer.alloc(0);
   /** Octets of the client's preface still to be skipped. */
@@ -67,6 +75,7 @@ export class RawPeer {
   constructor(socket: Socket, options: RawPeerOptions, isServer: boolean) {
     this.socket = socket;
     this.#credits = options.credits ?? false;
+    this.#answersPings = options.answersPings ?? false;
     this.#skip = isServer ? PREFACE.length : 0;
     socket.on('error', () => {});
     socket.on('close', () => {
@@ -289,6 +298,8 @@ export class RawPeer {
       if ((flags & 1) !== 0) response.ended = true;
     } else if (type === 3) {
       this.resets.set(streamId, view.readUInt32BE(0));
+    } else if (type === 6 && (flags & 1) === 0 && this.#answersPings) {
+      this.write(ping(payload, 1));
     } else if (type === 7) {
       this.goAways.push({
         lastStreamId: view.readUInt32BE(0),
@@ -319,14 +330,19 @@ export class RawServer {
     this.#server = server;
   }
 
-  /** Listens on a free port. `options` are those of its peers; `greet` sends SETTINGS and the acknowledgement at once. */
+  /** Listens on a free port, over TLS with `tls`. `options` are those of its peers; `greet` sends SETTINGS and the acknowledgement at once. */
   static async listen(
     onPeer: (peer: RawPeer) => void,
     options: RawPeerOptions = {},
+    tls?: TlsOptions,
   ): Promise<RawServer> {
-    const server = createServer({ noDelay: true });
+    const server =
+      tls === undefined
+        ? createServer({ noDelay: true })
+        : createTlsServer({ noDelay: true, ...tls });
     const raw = new RawServer(server);
-    server.on('connection', (socket) => {
+    server.on('tlsClientError', () => {});
+    server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       const peer = new RawPeer(socket, options, true);
       raw.peers.push(peer);
       if (options.greet ?? true) peer.write(settings(), settingsAck());

@@ -1,5 +1,6 @@
 /** Attacks on TLS, TCP and the process (security reference, section 3.5). */
 
+import { spawn } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { octets, ping, settings, windowUpdate } from '../support/frame-factory.ts';
@@ -52,7 +53,7 @@ export const processAttacks: readonly Attack[] = [
       const sixth = await open();
       await sixth.expectClosed();
       const { trips } = await victim.report();
-      must(trips['connection.refused'] === 1, 'not counted');
+      must(trips['connection.too-many-per-address'] === 1, 'not counted');
     },
   },
   {
@@ -174,6 +175,40 @@ export function tlsAttacks(identity: {
         });
         peer.write(unaryCall(1, Path.ECHO, 'fine'));
         await peer.expectStatus(1, Grpc.OK);
+        must((await victim.report()).faults.length === 0, 'a fault');
+      },
+    },
+    {
+      id: 'S104k',
+      title: '1,000 TLS 1.3 KeyUpdates that ask for ours',
+      tls,
+      async run({ victim, connect: open, note }) {
+        // Node has no call that sends one; openssl's client sends them for lines that say K.
+        const child = spawn('openssl', [
+          's_client',
+          ...['-connect', `127.0.0.1:${victim.port}`],
+          ...['-alpn', 'h2', '-tls1_3', '-quiet', '-no_ign_eof'],
+        ]);
+        let missing = '';
+        child.on('error', (error: Error) => {
+          missing = error.message;
+        });
+        child.stdin.on('error', () => {});
+        child.stdout.resume();
+        child.stderr.resume();
+        const gone = new Promise((resolve) => child.once('close', resolve));
+        await sleep(300);
+        if (missing !== '') {
+          note(`not run: ${missing}`);
+          return;
+        }
+        for (let i = 0; i < 1000 && child.exitCode === null; i++) child.stdin.write('K\n');
+        await sleep(500);
+        const peer = await open({ tls: { ...insecure, ALPNProtocols: ['h2'] } });
+        peer.write(unaryCall(1, Path.ECHO, 'fine'));
+        await peer.expectStatus(1, Grpc.OK);
+        child.kill('SIGKILL');
+        await gone;
         must((await victim.report()).faults.length === 0, 'a fault');
       },
     },

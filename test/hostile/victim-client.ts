@@ -1,8 +1,14 @@
 /** The client under attack, in a process of its own: one channel to a hostile server. Told what to do through IPC; see victim.ts. */
 
 import { Channel } from '../../lib/channel/channel.ts';
+import { socketConnector } from '../../lib/channel/channel-options.ts';
+import { parseTarget } from '../../lib/channel/target.ts';
+import { insecureChannelCredentials, tlsChannelCredentials } from '../../lib/credentials.ts';
+import type { Connector } from '../../transport/connector.ts';
+import { systemClock } from '../../transport/system-clock.ts';
 import { callOptions, startStream, startUnary, withTimeout } from '../support/client-calls.ts';
 import { ECHO, ECHO_STREAM } from '../support/echo-service.ts';
+import { LiveObjects } from './live-objects.ts';
 import type {
   CallRequest,
   CallResult,
@@ -15,18 +21,49 @@ import { ProcessWatch } from './victim-watch.ts';
 const watch = new ProcessWatch();
 let setup = JSON.parse(process.argv[2] ?? '{}') as VictimSetup;
 let channel: Channel | null = null;
+/** Connections that are still reachable from somewhere: I4. */
+const connections = new LiveObjects();
+/** Lines for the log: I6. */
+let logLines = 0;
+
+/** Sockets as ever, whose pipes are watched. */
+function watchedConnector(target: string): Connector {
+  const credentials =
+    setup.rootCertificates === undefined
+      ? insecureChannelCredentials()
+      : tlsChannelCredentials({ rootCertificates: setup.rootCertificates });
+  const connector = socketConnector(parseTarget(target), credentials, systemClock);
+  return {
+    address: connector.address,
+    connect: (timeoutMs, listener) =>
+      connector.connect(timeoutMs, {
+        onConnected(duplex) {
+          connections.add(duplex);
+          listener.onConnected(duplex);
+        },
+        onFailed: (error) => listener.onFailed(error),
+      }),
+  };
+}
 
 function openChannel(): Channel {
-  channel ??= new Channel(`127.0.0.1:${setup.port}`, {
+  const target = `127.0.0.1:${setup.port}`;
+  channel ??= new Channel(target, {
     limits: { ...setup.limits },
     backoff: { initialMs: 20, maxMs: 100 },
+    connector: watchedConnector(target),
+    reportError: () => {
+      logLines += 1;
+    },
+    ...(setup.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: setup.connectTimeoutMs }),
   });
   return channel;
 }
 
 async function callOnce(request: CallRequest): Promise<CallResult> {
-  const { timeoutMs, octets = 0, streaming = false, cancelAfterMs } = request;
-  const options = timeoutMs === undefined ? callOptions() : withTimeout(timeoutMs);
+  const { timeoutMs, octets = 0, streaming = false, cancelAfterMs, metadata = null } = request;
+  const options =
+    timeoutMs === undefined ? callOptions({ metadata }) : withTimeout(timeoutMs, { metadata });
   const payload = new Uint8Array(octets);
   const { call, outcome } = streaming
     ? startStream(openChannel(), ECHO_STREAM, [payload], options)
@@ -64,6 +101,8 @@ function report(collect: boolean): ClientReport {
     activeCalls: stats?.activeCalls ?? 0,
     waitingCalls: stats?.waitingCalls ?? 0,
     trips: Object.fromEntries(stats?.trips ?? []),
+    liveConnections: collect ? connections.count() : 0,
+    logLines,
   };
 }
 
@@ -71,6 +110,7 @@ async function obey(command: VictimCommand): Promise<unknown> {
   switch (command.type) {
     case 'reset':
       watch.reset();
+      logLines = 0;
       return null;
     case 'report':
       return report(command.collect);
@@ -82,7 +122,7 @@ async function obey(command: VictimCommand): Promise<unknown> {
     case 'target':
       await channel?.closeNow();
       channel = null;
-      setup = { port: command.port, limits: command.limits };
+      setup = command.setup;
       return null;
     case 'close': {
       const closing = channel;

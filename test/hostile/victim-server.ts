@@ -4,9 +4,12 @@ import type { ServerCall, ServerCallListener, ServerMethod } from '../../lib/cal
 import { tlsServerCredentials } from '../../lib/credentials.ts';
 import { Metadata } from '../../lib/metadata.ts';
 import { Cardinality, methodDescriptor } from '../../lib/method.ts';
+import { loadService } from '../../lib/protobuf/index.ts';
 import { GrpcServer } from '../../lib/server/server.ts';
 import { Status } from '../../lib/status.ts';
+import type { ByteDuplex } from '../../transport/byte-duplex.ts';
 import { EchoService } from '../support/echo-service.ts';
+import { LiveObjects } from './live-objects.ts';
 import type { ServerReport, VictimCommand, VictimSetup } from './victim.ts';
 import { ProcessWatch } from './victim-watch.ts';
 
@@ -15,6 +18,7 @@ const SLOW_MS = 100;
 const watch = new ProcessWatch();
 const setup = JSON.parse(process.argv[2] ?? '{}') as VictimSetup;
 const neverEnding: ServerCall[] = [];
+const acceptFaults: string[] = [];
 let [starts, running, mostRunning, aborted] = [0, 0, 0, 0];
 
 function started(): void {
@@ -163,6 +167,34 @@ function status(call: ServerCall): ServerCallListener {
   });
 }
 
+const PROTO = loadService(
+  {
+    text: `syntax = "proto3"; package hostile;
+      service Proto { rpc Decode(Node) returns (Node); }
+      message Node { Node next = 1; map<string, string> map = 2; string text = 3; repeated int32 packed = 4; bytes blob = 5; }`,
+  },
+  'hostile.Proto',
+).message('hostile.Node');
+
+/** Decodes its request and sends it back; what is no such message is INTERNAL, as in every stub. */
+function proto(call: ServerCall): ServerCallListener {
+  started();
+  return listener({
+    onMessage(chunk, from, to) {
+      try {
+        const back = PROTO.encode(PROTO.decode(chunk.slice(from, to)));
+        call.sendUnaryAndClose(back, null);
+      } catch (error) {
+        call.close(Status.INTERNAL, (error as Error).message, null);
+      }
+      settle(call);
+    },
+    onCancel: () => {
+      aborted += 1;
+    },
+  });
+}
+
 function textOf(chunk: Uint8Array, from: number, to: number): string {
   return new TextDecoder('latin1').decode(chunk.subarray(from, to));
 }
@@ -175,10 +207,29 @@ function served(
   return { method: methodDescriptor('hostile.Work', name, cardinality), handler };
 }
 
-const server = new GrpcServer({
+/** Connections that are still reachable from somewhere: I4. */
+const connections = new LiveObjects();
+/** Lines for the log: I6. */
+let logLines = 0;
+
+class WatchedServer extends GrpcServer {
+  override accept(duplex: ByteDuplex): void {
+    connections.add(duplex);
+    super.accept(duplex);
+  }
+}
+
+const server = new WatchedServer({
   limits: { ...setup.limits },
   // Handlers that fail on purpose are no fault of the library.
-  reportError: () => {},
+  reportError: (error) => {
+    if (!String(error).includes('accepting connections')) return;
+    logLines += 1;
+    acceptFaults.push(String(error));
+  },
+  onNotice: () => {
+    logLines += 1;
+  },
 });
 server.addMethods(new EchoService().methods);
 server.addMethods([
@@ -190,6 +241,7 @@ server.addMethods([
   served('Mirror', Cardinality.UNARY_UNARY, mirror),
   served('Fail', Cardinality.UNARY_UNARY, fail),
   served('Status', Cardinality.UNARY_UNARY, status),
+  served('Proto', Cardinality.UNARY_UNARY, proto),
 ]);
 
 function report(collect: boolean): ServerReport {
@@ -202,6 +254,9 @@ function report(collect: boolean): ServerReport {
     running,
     mostRunning,
     aborted,
+    liveConnections: collect ? connections.count() : 0,
+    logLines,
+    acceptFaults: acceptFaults.length,
   };
 }
 
@@ -210,6 +265,7 @@ async function obey(command: VictimCommand): Promise<unknown> {
     case 'reset':
       watch.reset();
       [starts, mostRunning, aborted] = [0, running, 0];
+      logLines = 0;
       return null;
     case 'report':
       return report(command.collect);

@@ -1,6 +1,7 @@
 /** What a victim watches in its own process: memory, stalls of its event loop, and faults that no victim may have. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
 
 /** What the parent is told. */
 export interface ProcessReport {
@@ -63,7 +64,8 @@ export class ProcessWatch {
   }
 
   #sample(): number {
-    const { heapUsed, external } = process.memoryUsage();
+    // Not process.memoryUsage(), which opens a file: a victim may have no descriptor left.
+    const { used_heap_size: heapUsed, external_memory: external } = getHeapStatistics();
     const octets = heapUsed + external;
     this.#peakOctets = Math.max(this.#peakOctets, octets);
     return octets;

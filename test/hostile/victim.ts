@@ -9,10 +9,16 @@ import type { ProcessReport } from './victim-watch.ts';
 /** How a victim is set up. */
 export interface VictimSetup {
   readonly limits?: Partial<Limits>;
-  /** Of a client: the hostile server's port. */
+  /** Of a client: the hostile server's port, what vouches for its certificate (TLS when it is given), and the time for connecting. */
   readonly port?: number;
+  readonly rootCertificates?: string;
+  readonly connectTimeoutMs?: number;
   /** Of a server. */
   readonly tls?: { readonly privateKey: string; readonly certificateChain: string };
+  /** Environment of the process, over this one's. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** File descriptors that the process may have. */
+  readonly maxFiles?: number;
 }
 
 /** One kind of call that a victim client makes. */
@@ -21,6 +27,8 @@ export interface CallRequest {
   readonly octets?: number;
   readonly streaming?: boolean;
   readonly cancelAfterMs?: number;
+  /** Name, value, … */
+  readonly metadata?: readonly string[];
 }
 
 /** What a call came to. */
@@ -39,13 +47,17 @@ export type VictimCommand =
   | { readonly type: 'shutdown'; readonly graceMs: number }
   | { readonly type: 'call'; readonly count: number; readonly request: CallRequest }
   | { readonly type: 'abandon'; readonly count: number }
-  | { readonly type: 'target'; readonly port: number; readonly limits: Partial<Limits> }
+  | { readonly type: 'target'; readonly setup: VictimSetup }
   | { readonly type: 'close' };
 
 interface TransportReport extends ProcessReport {
   readonly connections: number;
   readonly activeCalls: number;
   readonly trips: Readonly<Record<string, number>>;
+  /** Connections that are not collected; counted after garbage collection only. */
+  readonly liveConnections: number;
+  /** Lines that the library had for the log since the last reset. */
+  readonly logLines: number;
 }
 
 /** How a server is. */
@@ -57,6 +69,8 @@ export interface ServerReport extends TransportReport {
   readonly running: number;
   readonly mostRunning: number;
   readonly aborted: number;
+  /** Faults of accepting that were reported, ever. */
+  readonly acceptFaults: number;
 }
 
 /** How a client is. */
@@ -77,10 +91,18 @@ export class Victim<Report extends TransportReport> {
   #nextId = 1;
 
   private constructor(file: string, setup: VictimSetup) {
+    const flags = ['--expose-gc', '--max-semi-space-size=4'];
+    const limited = setup.maxFiles === undefined ? null : `ulimit -n ${setup.maxFiles}; exec "$@"`;
     this.#process = fork(
       join(outputFolder, 'test', 'hostile', `${file}.js`),
       [JSON.stringify(setup)],
-      { execArgv: ['--expose-gc', '--max-semi-space-size=4'], silent: true },
+      {
+        silent: true,
+        env: { ...process.env, ...setup.environment },
+        ...(limited === null
+          ? { execArgv: flags }
+          : { execPath: '/bin/sh', execArgv: ['-c', limited, 'sh', process.execPath, ...flags] }),
+      },
     );
     this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       if (this.stderr.length < 10_000) this.stderr += text;
