@@ -20,6 +20,8 @@ interface Verdict {
   readonly connection: boolean;
   /** RST_STREAM with an error on any stream. */
   readonly stream: boolean;
+  /** A response of headers alone: our server's way of refusing a request in the words of gRPC. */
+  readonly trailersOnly: boolean;
   /** Our token or node's code, for the report. */
   readonly words: string;
 }
@@ -33,6 +35,10 @@ const THEIRS_ALONE: readonly (readonly [
   [
     (type, flags) => type === 4 && (flags & 1) !== 0,
     'a SETTINGS ACK that answers nothing: one too',
+  ],
+  [
+    (type, _flags, payload) => type === 2 && payload.length !== 5,
+    'RFC 9113 §6.3: a stream error; on a stream that is closed there is none to reset, and it is a glitch',
   ],
   [(type) => type === 7, 'GOAWAY with an error: node closes, we let the calls end'],
   [
@@ -99,11 +105,12 @@ function nextTurn(): Promise<void> {
 /** GOAWAY and RST_STREAM among frames. */
 function judge(written: Uint8Array, cut: boolean, tokens: readonly string[]): Verdict {
   const view = Buffer.from(written.buffer, written.byteOffset, written.length);
-  let [connection, stream] = [cut, false];
+  let [connection, stream, trailersOnly] = [cut, false, false];
   const words = [...tokens];
   for (let at = 0; at + 9 <= view.length; ) {
     const length = view.readUIntBE(at, 3);
     const type = view[at + 3];
+    if (type === 1 && (view[at + 4]! & 1) !== 0) trailersOnly = true;
     if (type === 7 && view.readUInt32BE(at + 13) !== 0) {
       connection = true;
       words.push(`GOAWAY ${view.readUInt32BE(at + 13)}`);
@@ -116,7 +123,7 @@ function judge(written: Uint8Array, cut: boolean, tokens: readonly string[]): Ve
     at += 9 + length;
   }
   if (cut) words.push('cut');
-  return { connection, stream, words: words.join(', ') };
+  return { connection, stream, trailersOnly, words: words.join(', ') };
 }
 
 async function ours(session: Uint8Array): Promise<Verdict> {
@@ -182,6 +189,8 @@ export async function compareServers(input: Uint8Array): Promise<void> {
   const mineIsContent = !mine.connection && !mine.stream;
   const otherIsContent = !other.connection && !other.stream;
   if (mineIsContent === otherIsContent) return;
+  // A path without its slash, for one, is answered with UNIMPLEMENTED here and reset there (S67).
+  if (mine.trailersOnly && !other.connection) return;
   if (!mineIsContent && OURS_ALONE.some(([pattern]) => pattern.test(mine.words))) return;
   throw new Error(
     mineIsContent
