@@ -23,7 +23,6 @@ import {
 import { block } from '../support/scripted-peer.ts';
 import { type Attack, type AttackContext, must } from './attack.ts';
 import { Code, Grpc, message, oddId, Path, request, requestFields, unaryCall } from './octets.ts';
-import { RawPeer } from './raw-peer.ts';
 import { sleep } from './victim.ts';
 
 const MIB = 2 ** 20;
@@ -488,9 +487,9 @@ export const frameAttacks: readonly Attack[] = [
   {
     id: 'S45',
     title: 'connection window beyond 2^31-1, 500 connections in a row',
-    async run({ victim }) {
+    async run({ connect: open }) {
       for (let i = 0; i < 500; i++) {
-        const peer = await RawPeer.connect(victim.port);
+        const peer = await open();
         peer.write(windowUpdate(0, 0x7fffffff));
         await peer.expectGoAway(Code.FLOW_CONTROL_ERROR);
       }
