@@ -395,7 +395,7 @@ export function freshTlsAttacks(identity: {
       id: 'F21',
       title: '40 sessions dripped in TLS records of one octet',
       tls,
-      limits: { headerBlockTimeoutMs: 1500, firstSettingsTimeoutMs: 1500 },
+      limits: { headerBlockTimeoutMs: 1500, firstSettingsTimeoutMs: 500 },
       async run({ victim, connect: open }) {
         const session = Buffer.concat([
           PREFACE,
