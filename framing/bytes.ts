@@ -78,9 +78,9 @@ export function copyOctets(
   }
 }
 
-/** Returns `start` … `end` of `source` as octets of their own: the result shares nothing with `source`. */
+/** Returns `start` … `end` of `source` as octets of their own, in memory that holds nothing else: whoever keeps them keeps no pool. */
 export function cloneOctets(source: Uint8Array, start: number, end: number): Uint8Array {
-  const copy = allocateOctets(end - start);
+  const copy = allocateSlab(end - start);
   copyOctets(copy, 0, source, start, end);
   return copy;
 }

@@ -7,7 +7,7 @@
  *   PREFIX ──5 octets──▶ BODY ──declared octets──▶ PREFIX …      declared length over the limit: nothing more is delivered
  */
 
-import { allocateOctets, allocateSlab, copyOctets, NO_OCTETS, readUint32 } from '../bytes.ts';
+import { allocateSlab, copyOctets, NO_OCTETS, readUint32 } from '../bytes.ts';
 import { isLent } from '../lent-octets.ts';
 import { MESSAGE_PREFIX_OCTETS } from './message-framer.ts';
 
@@ -190,7 +190,7 @@ export class MessageDeframer {
     if (this.#pending === this.#assembled) return;
     if (!this.#owned && isPinning(this.#chunk, this.#start, this.#end)) {
       const octets = this.#end - this.#start;
-      const copy = allocateOctets(Math.max(octets, FIRST_GATHER_OCTETS));
+      const copy = allocateSlab(Math.max(octets, FIRST_GATHER_OCTETS));
       copyOctets(copy, 0, this.#chunk, this.#start, this.#end);
       this.#setFirst(copy, 0, octets, true);
     }
@@ -198,7 +198,7 @@ export class MessageDeframer {
     for (; range !== null; range = range.next) {
       if (!range.owned && isPinning(range.chunk, range.start, range.end)) {
         const octets = range.end - range.start;
-        const copy = allocateOctets(octets);
+        const copy = allocateSlab(octets);
         copyOctets(copy, 0, range.chunk, range.start, range.end);
         range.chunk = copy;
         range.start = 0;
@@ -274,7 +274,7 @@ export class MessageDeframer {
     let assembly = room;
     if (assembly === null || assembly.length < assembled) {
       const capacity = Math.max(FIRST_GATHER_OCTETS, ASSEMBLY_FACTOR * assembled);
-      assembly = allocateOctets(Math.min(this.#declared, capacity));
+      assembly = allocateSlab(Math.min(this.#declared, capacity));
       if (room !== null) copyOctets(assembly, 0, room, 0, this.#assembled);
       this.#assembly = assembly;
     }

@@ -50,6 +50,7 @@ await t.test('keptRange copies what is lent and references what is not', async (
     kept = keptRange(chunk, 5, 8);
   });
   t.equal(textOf(kept), 'abc');
+  t.equal(kept.buffer.byteLength, 3, 'F10: no pool is kept with it');
   const own = message('abc');
   t.equal(keptRange(own, 0, own.length), own);
   t.equal(keptRange(own, 5, 8).buffer, own.buffer);
