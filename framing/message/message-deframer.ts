@@ -28,7 +28,7 @@ const LAST_GATHER_OCTETS = 16_384;
 /** A held range is copied when its chunk's memory is more than this many times as large. */
 const PIN_FACTOR = 4;
 /** The memory of a message that is put together has room for this many times the octets that have come, up to its length. */
-const ASSEMBLY_FACTOR = 8;
+const ASSEMBLY_FACTOR = 4;
 
 /** A range that waits behind the first one. `owned`: the chunk is ours, and its octets from `end` on are free. */
 class PendingRange {
@@ -273,7 +273,7 @@ export class MessageDeframer {
     const room = this.#assembly;
     let assembly = room;
     if (assembly === null || assembly.length < assembled) {
-      const capacity = Math.max(FIRST_GATHER_OCTETS, ASSEMBLY_FACTOR * assembled);
+      const capacity = FIRST_GATHER_OCTETS + ASSEMBLY_FACTOR * assembled;
       assembly = allocateSlab(Math.min(this.#declared, capacity));
       if (room !== null) copyOctets(assembly, 0, room, 0, this.#assembled);
       this.#assembly = assembly;
