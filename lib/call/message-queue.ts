@@ -69,20 +69,19 @@ export class MessageQueue implements MessageSink, Borrower {
   push(chunk: Uint8Array, start: number, end: number): void {
     const octets = end - start;
     if (octets === 0) return;
-    if (octets > MESSAGE_PREFIX_OCTETS && !this.#borrows && isLent(chunk)) {
-      this.#borrows = true;
-      borrow(this);
-    }
     if (this.chunk === null && octets >= MESSAGE_PREFIX_OCTETS && this.octetsBehind === 0) {
       const length = prefixLength(chunk, start);
       if (length === octets - MESSAGE_PREFIX_OCTETS && length <= this.#maxMessageOctets) {
         this.#setFirst(chunk, start + MESSAGE_PREFIX_OCTETS, end);
+        if (length > 0) this.#mayBorrow(chunk);
         this.flags = chunk[start] as number;
         this.#firstOctets = octets;
         this.#firstCompacted = false;
         return;
       }
     }
+    // Also for a few octets: nobody takes them during the read when a message waits in front of them.
+    this.#mayBorrow(chunk);
     if (this.#deframer === null) this.#deframer = new MessageDeframer(this.#maxMessageOctets);
     this.#deframer.push(chunk, start, end);
     if (this.chunk === null) this.#pull(this.#deframer);
@@ -149,6 +148,12 @@ export class MessageQueue implements MessageSink, Borrower {
     this.#setFirst(chunk, start, end);
     this.flags = flags;
     this.#firstCompacted = false;
+  }
+
+  #mayBorrow(chunk: Uint8Array): void {
+    if (this.#borrows || !isLent(chunk)) return;
+    this.#borrows = true;
+    borrow(this);
   }
 
   #setFirst(chunk: Uint8Array, start: number, end: number): void {

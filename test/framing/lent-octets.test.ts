@@ -88,3 +88,26 @@ await t.test('a message taken during the read is handed on where it lies', async
     t.not(queue.chunk, chunk, 'an empty message holds nothing');
   });
 });
+
+await t.test('as few octets as a prefix are kept too, behind a message that waits', async (t) => {
+  // What comes last of many responses: the prefix of an empty message, in a DATA frame of its own.
+  const empty = message('');
+  for (const cut of [0, 1, 2, 3, 4]) {
+    const queue = new MessageQueue(100);
+    read(message('first'), (chunk) => queue.push(chunk, 0, 10));
+    read(empty.subarray(0, cut), (chunk) => queue.push(chunk, 0, cut));
+    read(empty.subarray(cut), (chunk) => queue.push(chunk, 0, 5 - cut));
+    t.equal(queue.chunk?.length, 5);
+    queue.shift();
+    t.equal(queue.overLimit, 0, `the prefix in pieces of ${cut} and ${5 - cut}`);
+    t.strictSame([queue.chunk?.length, queue.flags], [0, 0]);
+  }
+});
+
+await t.test('a message that ends in a few octets of a read is kept', async (t) => {
+  const input = message('ab');
+  const queue = new MessageQueue(100);
+  read(input.subarray(0, 3), (chunk) => queue.push(chunk, 0, 3));
+  read(input.subarray(3), (chunk) => queue.push(chunk, 0, 4));
+  t.equal(textOf((queue.chunk ?? input).subarray(queue.start, queue.end)), 'ab');
+});
