@@ -237,6 +237,28 @@ await t.test('connect errors say what, where, and what to do', async (t) => {
   );
 });
 
+await t.test('an attempt knows whether the name or the connection failed', async (t) => {
+  const { listener } = await open(t, {});
+  const { port } = listener;
+  await listener.close();
+  // No label has more than 63 octets (RFC 1035 §2.3.4): no name service is asked.
+  const noName = `${'x'.repeat(64)}.test`;
+  for (const [host, resolving] of [
+    [noName, true],
+    ['localhost', false],
+    ['127.0.0.1', false],
+  ] as const) {
+    const connector = new SocketConnector({ host, port }, null, systemClock);
+    const failed = await new Promise<boolean>((resolve, reject) => {
+      const attempt = connector.connect(10_000, {
+        onConnected: () => reject(new Error(`${host} answers`)),
+        onFailed: () => resolve(attempt.isResolving === true),
+      });
+    });
+    t.equal(failed, resolving, host);
+  }
+});
+
 await t.test(
   'C32 a server that accepts and never finishes TLS: the attempt ends at its time',
   async (t) => {

@@ -149,8 +149,9 @@ class SocketConnectAttempt implements ConnectAttempt {
     guardSocket(socket);
     // The channel keeps the process alive while a call waits.
     socket.unref();
-    socket.once('lookup', () => {
-      this.#phase = 'connection';
+    // Also when nothing was found, with the reason.
+    socket.once('lookup', (error: Error | null) => {
+      if (!error) this.#phase = 'connection';
     });
     socket.once('connect', () => {
       this.#phase = 'TLS handshake';
