@@ -43,6 +43,8 @@ export class LingeringRegister {
   /** When a method was reported last. */
   readonly #reportedMs: Map<string, number>;
   #timer: Timer | null;
+  /** When the timer fires; Infinity without one. */
+  #dueMs: number;
 
   /** `onTrip`: a handler has lingered for `limitMs`; `report`: a line about those of a method. */
   constructor(
@@ -59,6 +61,7 @@ export class LingeringRegister {
     this.#lingerers = new Map();
     this.#reportedMs = new Map();
     this.#timer = null;
+    this.#dueMs = Number.POSITIVE_INFINITY;
   }
 
   get size(): number {
@@ -67,8 +70,9 @@ export class LingeringRegister {
 
   /** The call of a handler has ended before the handler. */
   add(call: LingeringCall, host: LingeringHost): void {
-    this.#lingerers.set(call, { sinceMs: this.#clock.now(), told: false, host });
-    if (this.#timer === null) this.#arm(this.#limitMs);
+    const nowMs = this.#clock.now();
+    this.#lingerers.set(call, { sinceMs: nowMs, told: false, host });
+    this.#arm(nowMs, this.#limitMs);
   }
 
   /** A handler has settled, perhaps one that lingered. */
@@ -81,6 +85,7 @@ export class LingeringRegister {
   stop(): void {
     this.#timer?.cancel();
     this.#timer = null;
+    this.#dueMs = Number.POSITIVE_INFINITY;
   }
 
   /** By method path. */
@@ -97,13 +102,16 @@ export class LingeringRegister {
     return byPath;
   }
 
-  #arm(delayMs: number): void {
-    if (!Number.isFinite(delayMs)) return;
+  /** Looks in `delayMs`, or sooner if that is settled: the timer may be that of a line to come, a minute away. */
+  #arm(nowMs: number, delayMs: number): void {
+    if (nowMs + delayMs >= this.#dueMs) return;
+    this.#timer?.cancel();
+    this.#dueMs = nowMs + delayMs;
     this.#timer = this.#clock.setTimer(delayMs, () => this.#look(), false);
   }
 
   #look(): void {
-    this.#timer = null;
+    this.stop();
     const nowMs = this.#clock.now();
     const paths = new Map<string, LingeringCall>();
     let nextMs = Number.POSITIVE_INFINITY;
@@ -129,7 +137,7 @@ export class LingeringRegister {
       nextMs = Math.min(nextMs, nowMs + REPORT_INTERVAL_MS);
       this.#report(this.#text(path, first), path);
     }
-    if (this.#lingerers.size > 0 && this.#timer === null) this.#arm(nextMs - nowMs);
+    if (this.#lingerers.size > 0) this.#arm(nowMs, nextMs - nowMs);
   }
 
   #text(path: string, first: LingeringCall): string {
