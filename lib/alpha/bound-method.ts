@@ -3,12 +3,11 @@
 import type { CallFactory } from '../call/call.ts';
 import { keptRange } from '../call/message-range.ts';
 import type { ChannelStats } from '../channel/channel.ts';
-import type { ErrorReporter } from '../error-reporter.ts';
+import { type ErrorReporter, reportSafely } from '../error-reporter.ts';
 import type { MetadataValue } from '../metadata.ts';
 import type { MethodDescriptor } from '../method.ts';
 import type { RangeDeserializer } from '../range-deserializer.ts';
 import type { RpcMethodInvocationDescription } from './interfaces.ts';
-import { reportSafely } from './report-safely.ts';
 import { responseRangeDeserializer } from './utilities.ts';
 
 /** What a stub needs of a channel. `Channel` is one. */

@@ -6,7 +6,7 @@
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallAbortion, ServerCall, ServerCallListener, ServerMethod } from '../call/call.ts';
 import { keptRange } from '../call/message-range.ts';
-import type { ErrorReporter } from '../error-reporter.ts';
+import { type ErrorReporter, reportSafely } from '../error-reporter.ts';
 import { Metadata } from '../metadata.ts';
 import { type MethodDescriptor, methodDescriptor } from '../method.ts';
 import type { RangeDeserializer } from '../range-deserializer.ts';
@@ -21,7 +21,6 @@ import {
   type ServiceMethods,
 } from './interfaces.ts';
 import { isIterableSource, isThenable, MessagePump, type PumpReceiver } from './message-pump.ts';
-import { reportSafely } from './report-safely.ts';
 import { RequestReader } from './request-reader.ts';
 import { type ContextHost, ServiceContext } from './rpc-context.ts';
 import { requestRangeDeserializer } from './utilities.ts';

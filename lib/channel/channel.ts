@@ -19,7 +19,7 @@ import { ReadyQueue } from '../call/ready-queue.ts';
 import { RetryBuffer } from '../call/retry-buffer.ts';
 import type { ScopeStorage } from '../call-scope.ts';
 import { insecureChannelCredentials } from '../credentials.ts';
-import { reportToConsole } from '../error-reporter.ts';
+import { reportSafely, reportToConsole } from '../error-reporter.ts';
 import type { MethodDescriptor } from '../method.ts';
 import { joinCallContext, scopeStorage } from '../platform/call-context.ts';
 import { zlibCodecs } from '../platform/zlib.ts';
@@ -98,8 +98,9 @@ export class Channel implements CallFactory, ClientCallHost {
     const limits = clientLimits(options.limits);
     this.target = parsed.text;
     this.clock = options.clock ?? systemClock;
-    const report = options.reportError ?? reportToConsole;
-    this.readyQueue = new ReadyQueue((error) => report(error, `channel to ${parsed.text}`));
+    const report = (error: unknown): void =>
+      reportSafely(options.reportError ?? reportToConsole, error, `channel to ${parsed.text}`);
+    this.readyQueue = new ReadyQueue(report);
     this.limits = limits;
     this.responseReader = new ResponseReader();
     this.retryBuffer = new RetryBuffer(limits.channelRetryBufferOctets);
@@ -131,7 +132,7 @@ export class Channel implements CallFactory, ClientCallHost {
         onSubchannelChanged: () => this.#onSubchannelChanged(),
         onConnectionClosed: () => this.#finishClose(),
         onReadEnd: () => this.readyQueue.run(),
-        onWarning: (message) => report(new Error(message), `channel to ${parsed.text}`),
+        onWarning: (message) => report(new Error(message)),
       },
     );
     this.#hold = new ProcessHold(this.clock);

@@ -15,7 +15,7 @@ import { systemClock } from '../../transport/system-clock.ts';
 import { countingObserver, TripCounters } from '../../transport/trip-counters.ts';
 import type { ServerMethod } from '../call/call.ts';
 import { insecureServerCredentials, type ServerCredentials } from '../credentials.ts';
-import { type ErrorReporter, reportToConsole } from '../error-reporter.ts';
+import { type ErrorReporter, reportSafely, reportToConsole } from '../error-reporter.ts';
 import { joinCallContext } from '../platform/call-context.ts';
 import { zlibCodecs } from '../platform/zlib.ts';
 import { ProcessHold } from '../process-hold.ts';
@@ -113,7 +113,8 @@ export class GrpcServer {
     );
     this.#responseTemplates = new ResponseTemplates(this.#compression.codecs);
     this.#leaveCallContext = null;
-    this.#report = options.reportError ?? reportToConsole;
+    const report = options.reportError ?? reportToConsole;
+    this.#report = (error, where) => reportSafely(report, error, where);
     this.#notice = options.onNotice ?? ((): void => {});
     this.#methods = new MethodTable();
     this.#listeners = new Set();

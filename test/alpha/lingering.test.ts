@@ -119,6 +119,32 @@ await t.test('L2 the report says when a connection has no slot left', async (t) 
   await waits.result();
 });
 
+await t.test('L2 a reporter that raises ends nothing', async (t) => {
+  const foreign = new Foreign();
+  let reports = 0;
+  const served = await startServer(
+    t,
+    'test.Linger',
+    service(async function* () {
+      yield await foreign.next();
+    }),
+    {
+      limits: { lingeringHandlerMs: 1 },
+      onError: () => {
+        reports += 1;
+        throw new Error('the reporter is broken');
+      },
+    },
+  );
+  const remote = openStub(t, 'test.Linger', METHODS, served);
+  const responses = remote.Watch('', 60);
+  await until(() => foreign.waiting === 1);
+  responses.cancel();
+  await until(() => reports === 1);
+  t.equal(await remote.Say('x', 60), 'x', 'the process and its connections go on');
+  foreign.settleAll();
+});
+
 await t.test('L2 handlers of connections that are gone are counted until they end', async (t) => {
   const foreign = new Foreign();
   const served = await startServer(
