@@ -58,8 +58,14 @@ export function watchHealth(
   const health = stub(definition.name, methods, host, port, options);
   return new StatusWatcher(() => {
     const asked = callOptions(options, Number.POSITIVE_INFINITY);
-    const responses = health.open().Watch({ service }, asked);
-    return { responses, close: () => health.close() };
+    const opened = health.open();
+    try {
+      return { responses: opened.Watch({ service }, asked), close: () => health.close() };
+    } catch (error) {
+      // Of the options. It has no RPC, so that nothing of it goes on.
+      void health.close();
+      throw error;
+    }
   });
 }
 

@@ -190,15 +190,18 @@ await t.test('watchHealth: return() ends it while next() waits; throw() too', as
   await stop(running);
 });
 
-await t.test('watchHealth: a timeout that is none is told at each next(), and holds nothing', async (t) => {
-  const running = await serve(new HealthService());
-  const watch = watchHealth(HOST, running.port(), '', { timeout: Number.NaN });
-  for (let tries = 0; tries < 2; tries++) {
-    await t.rejects(watch.next(), { name: 'TypeError', message: /^timeout must be a number/ });
-  }
-  t.strictSame(await watch.return(), { value: undefined, done: true });
-  await stop(running);
-});
+await t.test(
+  'watchHealth: a timeout that is none is told at each next(), and holds nothing',
+  async (t) => {
+    const running = await serve(new HealthService());
+    const watch = watchHealth(HOST, running.port(), '', { timeout: Number.NaN });
+    for (let tries = 0; tries < 2; tries++) {
+      await t.rejects(watch.next(), { name: 'TypeError', message: /^timeout must be a number/ });
+    }
+    t.strictSame(await watch.return(), { value: undefined, done: true });
+    await stop(running);
+  },
+);
 
 await t.test('an AbortSignal ends every function that asks', async (t) => {
   const running = await serve(new HealthService());
