@@ -277,7 +277,7 @@ export class Subchannel {
     }
     // RFC 9113 §5.1.1: our own stream ids are used up. Nothing failed, so the next connection is dialled without a wait.
     this.#current = null;
-    this.#setState(ConnectivityState.IDLE);
+    if (!this.#inherit()) this.#setState(ConnectivityState.IDLE);
   }
 
   /** gRFC A8: the connections to come are calmer, and someone should set a longer time. */
@@ -331,13 +331,8 @@ export class Subchannel {
   /** The current connection takes no more streams. */
   #leave(error: Error): void {
     this.#current = null;
-    const heir = this.#extras.shift();
-    if (heir !== undefined) {
-      this.#lastError = error;
-      this.#current = heir;
-      this.#listener.onSubchannelChanged();
-      return;
-    }
+    if (this.#extras.length > 0) this.#lastError = error;
+    if (this.#inherit()) return;
     if (this.#state === ConnectivityState.READY) {
       if (++this.#fruitlessConnections > MAX_FRUITLESS_CONNECTIONS) {
         // A server that turns every connection away after its SETTINGS: without this the calls' transparent retries would dial in a loop.
@@ -350,6 +345,15 @@ export class Subchannel {
       // A connection that ended before it proved to lead to an HTTP/2 server is a failed attempt.
       this.#onFailed(error);
     }
+  }
+
+  /** An extra connection, if there is one, takes the place of the current one. */
+  #inherit(): boolean {
+    const heir = this.#extras.shift();
+    if (heir === undefined) return false;
+    this.#current = heir;
+    this.#listener.onSubchannelChanged();
+    return true;
   }
 
   #onFailed(error: Error): void {

@@ -21,6 +21,8 @@ import { t } from '../support/tap.ts';
 
 const MAX_CONCURRENT_STREAMS = 3;
 const STREAMS = 2;
+/** The id at which a connection takes no more streams: three quarters of 2^31-1, as in grpc-go. */
+const LAST_STREAM_ID = 0x5fff_ffff;
 
 class Scene {
   readonly connector = new ScriptedConnector();
@@ -28,11 +30,12 @@ class Scene {
   readonly channel: Channel;
   readonly #greeted = new Set<ScriptedPipe>();
 
-  constructor(maxConnections?: number) {
+  constructor(maxConnections?: number, firstStreamId = 1) {
     this.channel = new Channel('localhost:1', {
       connector: this.connector,
       clock: this.clock,
       backoff: { random: () => 0.5 },
+      firstStreamId,
       ...(maxConnections === undefined ? {} : { maxConnections }),
     });
   }
@@ -173,6 +176,32 @@ await t.test('A105 the second connection takes the place of the first', async (t
   t.equal(scene.channel.state, 'IDLE');
   await scene.channel.closeNow();
 });
+
+await t.test(
+  'A105 the second connection takes over when the ids of the first are used up',
+  async (t) => {
+    const scene = new Scene(2, LAST_STREAM_ID - 4);
+    const first = await scene.full();
+    t.strictSame(scene.opened(first), [LAST_STREAM_ID - 4, LAST_STREAM_ID - 2]);
+    scene.call();
+    await settle();
+    const second = await scene.accept();
+    t.strictSame(scene.opened(second), [LAST_STREAM_ID - 4]);
+    answer(first, LAST_STREAM_ID - 4);
+    await settle();
+    scene.call();
+    await settle();
+    t.strictSame(scene.opened(first), [LAST_STREAM_ID], 'the last id');
+    answer(first, LAST_STREAM_ID - 2);
+    await settle();
+    scene.call();
+    await settle();
+    t.strictSame(scene.opened(second), [LAST_STREAM_ID - 2]);
+    t.equal(scene.connector.attempts.length, 2, 'nothing is dialled while there is a free slot');
+    t.equal(scene.channel.stats().state, 'READY');
+    await scene.channel.closeNow();
+  },
+);
 
 await t.test('A105 closing gives up the connection that is being made', async (t) => {
   const scene = new Scene(2);
