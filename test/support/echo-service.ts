@@ -1,6 +1,7 @@
 /** Raw methods on octets for tests of channel and server: no serializers, no API in between. */
 
 import type { ServerCall, ServerCallListener, ServerMethod } from '../../lib/call/call.ts';
+import { keptRange } from '../../lib/call/message-range.ts';
 import { Cardinality, type MethodDescriptor, methodDescriptor } from '../../lib/method.ts';
 import { Status } from '../../lib/status.ts';
 
@@ -79,7 +80,7 @@ export class EchoService {
 function echoUnary(call: ServerCall): ServerCallListener {
   return listener({
     onMessage(chunk, start, end) {
-      call.sendUnaryAndClose(chunk.subarray(start, end), null);
+      call.sendUnaryAndClose(keptRange(chunk, start, end), null);
       call.settled();
     },
     onCancel: () => call.settled(),
@@ -90,7 +91,7 @@ function echoStream(call: ServerCall): ServerCallListener {
   call.request(1);
   return listener({
     onMessage(chunk, start, end) {
-      if (call.sendMessage(chunk.subarray(start, end))) call.request(1);
+      if (call.sendMessage(keptRange(chunk, start, end))) call.request(1);
     },
     onReady: () => call.request(1),
     onHalfClose() {
