@@ -44,6 +44,7 @@ export class StreamTable {
   #rows = 0;
   /** The row to write next. */
   #next = 0;
+  /** The latest of the times in it. */
   #lastCloseMs = 0;
 
   constructor(maxRemembered: number, rememberedMs: number) {
@@ -124,6 +125,7 @@ export class StreamTable {
       if (known >= 0 && this.#memory !== null) {
         this.#memory[known + CAUSE] = cause;
         this.#memory[known + CLOSED_MS] = nowMs;
+        this.#lastCloseMs = nowMs;
         return;
       }
     }
