@@ -27,7 +27,8 @@ export interface TestContext {
   skip(name: string, fn?: (t: TestContext) => unknown): unknown;
 }
 
-const onNode =
+/** Whether this is Node, not another runtime with its interfaces. */
+export const onNode: boolean =
   typeof process !== 'undefined' &&
   process.versions?.['bun'] === undefined &&
   (globalThis as { Deno?: unknown }).Deno === undefined;
