@@ -7,7 +7,7 @@
  *   PREFIX ──5 octets──▶ BODY ──declared octets──▶ PREFIX …      declared length over the limit: nothing more is delivered
  */
 
-import { allocateSlab, copyOctets, NO_OCTETS, readUint32 } from '../bytes.ts';
+import { allocateOctets, allocateSlab, copyOctets, NO_OCTETS, readUint32 } from '../bytes.ts';
 import { isLent } from '../lent-octets.ts';
 import { MESSAGE_PREFIX_OCTETS } from './message-framer.ts';
 
@@ -198,7 +198,8 @@ export class MessageDeframer {
     for (; range !== null; range = range.next) {
       if (!range.owned && isPinning(range.chunk, range.start, range.end)) {
         const octets = range.end - range.start;
-        const copy = allocateSlab(octets);
+        // From the runtime's pool: they wait for a moment, and those that stay are copied once more when their turn comes.
+        const copy = allocateOctets(octets);
         copyOctets(copy, 0, range.chunk, range.start, range.end);
         range.chunk = copy;
         range.start = 0;
