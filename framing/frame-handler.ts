@@ -18,7 +18,8 @@ export type HeaderList = readonly string[];
 export interface FrameHandler {
   /**
    * DATA (RFC 9113 §6.1). `start` … `end` is the payload without padding; `flowLength` is the whole frame length with pad length
-   * octet and padding, 0 … 2^24-1, which is what flow control counts. The octets stay unchanged for as long as they are referenced.
+   * octet and padding, 0 … 2^24-1, which is what flow control counts. The octets stay unchanged for as long as they are referenced, unless
+   * `chunk` is lent (`lent-octets.ts`): then until the read ends.
    */
   onData(
     streamId: number,

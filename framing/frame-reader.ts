@@ -124,7 +124,7 @@ export class FrameReader {
   /**
    * Delivers every frame that `start` … `end` of `chunk` completes and keeps the incomplete rest. Returns the offset reached,
    * which is less than `end` only after `pause`; `read(chunk, offset, end, handler)` then goes on. DATA octets are handed
-   * on as ranges of `chunk`, or of a buffer made for that frame alone. Must not be called from a handler.
+   * on as ranges of `chunk`, or of a buffer made for that frame alone, lent where `chunk` is lent. Must not be called from a handler.
    *
    * Throws ConnectionError and nothing else; what a handler or decoder throws otherwise becomes INTERNAL_ERROR with that
    * `cause`. After a throw the reader is inert: every further call throws the same error and parses nothing.
