@@ -80,8 +80,8 @@ export interface Limits {
   /** L18: one received message, before and after decompression. Beyond: RESOURCE_EXHAUSTED. */
   readonly maxReceiveMessageOctets: number;
   /**
-   * L18: messages received and not yet taken per stream. Nothing counts them: at most one message per stream is cut out ahead of its
-   * reader, the rest are octets that hold the stream's window, so that tiny messages cost no more than their octets.
+   * L18: messages that are kept deserialized ahead of their reader, per stream. Beyond: no more are cut out of the octets received, which
+   * hold the stream's window and cost no more than themselves, however many tiny messages they are.
    */
   readonly maxUndeliveredMessages: number;
   /** L19: messages being decompressed at once per connection. Beyond: they wait. */
@@ -119,12 +119,13 @@ export interface Limits {
   readonly newStreamsPerTurnFactor: number;
   /** L24: outgoing grpc-message as it stands on the wire, percent-encoded. Beyond: cut at a character border. */
   readonly maxStatusMessageOctets: number;
-  /** L25: retries (gRFC A6): attempts, buffer per call and per channel. Beyond: the call commits. */
-  readonly maxRetryAttempts: number;
+  /**
+   * L25: what is kept for transparent retries (gRFC A6), per call and per channel. Beyond: the call commits. There is no retry policy whose
+   * attempts could be limited: a call that was refused is sent once more, one that never left waits for the next connection, and the
+   * backoff sets how often there is one.
+   */
   readonly retryBufferOctets: number;
   readonly channelRetryBufferOctets: number;
-  /** L26: nesting of protobuf messages. Beyond: INTERNAL. */
-  readonly maxMessageDepth: number;
   /** L27: GOAWAY debug data read and kept. Beyond: cut. */
   readonly maxGoAwayDebugOctets: number;
   /** L28: connection idle time, age, jitter of the age as a fraction, grace after the age. Beyond: GOAWAY NO_ERROR. */
@@ -186,7 +187,7 @@ const COMMON_LIMITS: Limits = {
   streamWriteQuotaOctets: 409_600,
   connectionWriteQuotaOctets: 4_194_304,
   maxReceiveMessageOctets: 4_194_304,
-  maxUndeliveredMessages: 1000,
+  maxUndeliveredMessages: 128,
   maxConcurrentInflates: 4,
   tlsHandshakeTimeoutMs: 10_000,
   firstSettingsTimeoutMs: 10_000,
@@ -204,10 +205,8 @@ const COMMON_LIMITS: Limits = {
   turnTimeMs: 10,
   newStreamsPerTurnFactor: 2,
   maxStatusMessageOctets: 4096,
-  maxRetryAttempts: 5,
   retryBufferOctets: 1_048_576,
   channelRetryBufferOctets: 16_777_216,
-  maxMessageDepth: 100,
   maxGoAwayDebugOctets: 1024,
   maxConnectionIdleMs: Number.POSITIVE_INFINITY,
   maxConnectionAgeMs: Number.POSITIVE_INFINITY,
@@ -273,6 +272,7 @@ const BOUNDS: Partial<Record<keyof Limits, Bounds>> = {
   connectionWindowOctets: WINDOW,
   streamWriteQuotaOctets: AT_LEAST_ONE,
   connectionWriteQuotaOctets: AT_LEAST_ONE,
+  maxUndeliveredMessages: AT_LEAST_ONE,
   maxConcurrentInflates: AT_LEAST_ONE,
   tlsHandshakeTimeoutMs: NOT_ZERO,
   firstSettingsTimeoutMs: NOT_ZERO,

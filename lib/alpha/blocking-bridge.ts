@@ -8,6 +8,7 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 import type { CallStatus } from '../call/call.ts';
 import { messageOf } from '../call/call-fault.ts';
 import { EndedBy } from '../call-end.ts';
+import { clientLimits } from '../channel/channel-options.ts';
 import { Status } from '../status.ts';
 import { type RemoteCall, RemoteChannel } from './blocking-call.ts';
 import {
@@ -52,13 +53,16 @@ export class BlockingBridge {
     this.#running = null;
     this.#futureCalls = 0;
     this.#closed = null;
+    const { maxUndeliveredMessages } = clientLimits(config.settings.limits);
     this.blocking = new RemoteChannel(
+      maxUndeliveredMessages,
       {
         post: (command, transfer) => this.#start().blockingPort.postMessage(command, transfer),
       },
       () => {},
     );
     this.futures = new RemoteChannel(
+      maxUndeliveredMessages,
       { post: (command, transfer) => this.#start().futurePort.postMessage(command, transfer) },
       (calls) => {
         this.#futureCalls = calls;

@@ -29,14 +29,20 @@ export interface WorkerLink {
 /** The calls of one port. */
 export class RemoteChannel implements StubChannel {
   readonly clock: { now(): number };
+  readonly maxUndeliveredMessages: number;
   readonly #link: WorkerLink;
   readonly #calls: Map<number, RemoteCall>;
   readonly #onCallsChanged: (calls: number) => void;
   #lastId: number;
 
   /** `onCallsChanged` is told the number of calls in flight after each change. */
-  constructor(link: WorkerLink, onCallsChanged: (calls: number) => void) {
+  constructor(
+    maxUndeliveredMessages: number,
+    link: WorkerLink,
+    onCallsChanged: (calls: number) => void,
+  ) {
     this.clock = threadClock;
+    this.maxUndeliveredMessages = maxUndeliveredMessages;
     this.#link = link;
     this.#calls = new Map();
     this.#onCallsChanged = onCallsChanged;
@@ -86,9 +92,10 @@ export class RemoteCall implements ClientCall {
   /** Octets sent and not yet taken. */
   #outstanding: number;
   #senderWaits: boolean;
-  /** Octets received since the listener last asked for more, and octets it has made room for since the last report. */
+  /** Octets received since the listener last asked for more, and octets and messages it has made room for since the last report. */
   #received: number;
   #used: number;
+  #usedMessages: number;
 
   constructor(
     id: number,
@@ -109,6 +116,7 @@ export class RemoteCall implements ClientCall {
     this.#senderWaits = false;
     this.#received = 0;
     this.#used = 0;
+    this.#usedMessages = 0;
   }
 
   start(listener: ClientCallListener): void {
@@ -119,12 +127,16 @@ export class RemoteCall implements ClientCall {
     this.#start(listener, message, compress);
   }
 
-  request(_messages: number): void {
+  request(messages: number): void {
     this.#used += this.#received;
+    this.#usedMessages += messages;
     this.#received = 0;
-    if (this.#ended || this.#used < ACK_OCTETS) return;
-    this.#link.post({ op: 'used', id: this.#id, octets: this.#used }, []);
+    const isFew = this.#usedMessages * 2 < this.#channel.maxUndeliveredMessages;
+    if (this.#ended || (isFew && this.#used < ACK_OCTETS)) return;
+    const [octets, count] = [this.#used, this.#usedMessages];
+    this.#link.post({ op: 'used', id: this.#id, octets, messages: count }, []);
     this.#used = 0;
+    this.#usedMessages = 0;
   }
 
   sendMessage(message: Uint8Array, compress = true): boolean {

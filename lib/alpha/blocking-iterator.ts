@@ -31,6 +31,8 @@ export class BlockingIterator<Response>
   readonly #queue: ReceiveQueue<Response>;
   readonly #metadata: ReceivedMetadata;
   #ended: boolean;
+  /** Responses read that the worker has not been told of. */
+  #read: number;
 
   constructor(method: BoundMethod<never, Response>, bridge: BlockingBridge) {
     this.call = null;
@@ -40,9 +42,10 @@ export class BlockingIterator<Response>
     this.feed = null;
     this.#method = method;
     this.#bridge = bridge;
-    this.#queue = new ReceiveQueue();
+    this.#queue = new ReceiveQueue(method.activation.channel.maxUndeliveredMessages);
     this.#metadata = new ReceivedMetadata();
     this.#ended = false;
+    this.#read = 0;
   }
 
   [Symbol.iterator](): this {
@@ -102,7 +105,6 @@ export class BlockingIterator<Response>
     const response = deserializeResponse(this.#method, this, chunk, start, end);
     if (response === FAILED) return;
     this.#queue.push(response, end - start);
-    if (this.#queue.wantsMore) this.call?.request(1);
   }
 
   onStatus(status: CallStatus): void {
@@ -121,7 +123,12 @@ export class BlockingIterator<Response>
 
   #take(): IteratorResult<Response, undefined> | null {
     const result = this.#queue.take();
-    if (result !== null && this.#queue.wantsMore) this.call?.request(1);
+    if (result === null || result.done === true) return result;
+    this.#read += 1;
+    if (this.#queue.wantsMore) {
+      this.call?.request(this.#read);
+      this.#read = 0;
+    }
     return result;
   }
 

@@ -72,8 +72,8 @@ export type Command =
       readonly compress: boolean;
     }
   | { readonly op: 'halfClose'; readonly id: number }
-  /** Responses that stood for `octets` have been used. */
-  | { readonly op: 'used'; readonly id: number; readonly octets: number }
+  /** `messages` responses have been read, and there is room for what `octets` stood for. */
+  | { readonly op: 'used'; readonly id: number; readonly octets: number; readonly messages: number }
   | { readonly op: 'cancel'; readonly id: number; readonly reason: string }
   | { readonly op: 'close' };
 

@@ -47,19 +47,30 @@ class HostedCall implements ClientCallListener {
   readonly #call: ClientCall;
   readonly #port: EventPort;
   readonly #onEnd: (id: number) => void;
-  /** Octets of responses posted and not yet used by the other side. */
+  /** Octets and number of responses posted and not yet used by the other side. */
   #unused: number;
+  #unread: number;
+  /** L18. */
+  readonly #maxUnread: number;
   #mayRequest: boolean;
   /** Octets of requests taken and not yet reported. */
   #taken: number;
   #engineFull: boolean;
 
-  constructor(id: number, call: ClientCall, port: EventPort, onEnd: (id: number) => void) {
+  constructor(
+    id: number,
+    call: ClientCall,
+    maxUnread: number,
+    port: EventPort,
+    onEnd: (id: number) => void,
+  ) {
     this.#id = id;
     this.#call = call;
     this.#port = port;
     this.#onEnd = onEnd;
     this.#unused = 0;
+    this.#unread = 0;
+    this.#maxUnread = maxUnread;
     this.#mayRequest = true;
     this.#taken = 0;
     this.#engineFull = false;
@@ -81,8 +92,9 @@ class HostedCall implements ClientCallListener {
     this.#call.halfClose();
   }
 
-  used(octets: number): void {
+  used(octets: number, messages: number): void {
     this.#unused -= octets;
+    this.#unread -= messages;
     this.#request();
   }
 
@@ -99,6 +111,7 @@ class HostedCall implements ClientCallListener {
     const transfer = message.length < TRANSFER_OCTETS ? [] : [message.buffer as ArrayBuffer];
     this.#port.post({ op: 'message', id: this.#id, message }, transfer);
     this.#unused += windowCost(end - start);
+    this.#unread += 1;
     this.#mayRequest = true;
     this.#request();
   }
@@ -118,7 +131,8 @@ class HostedCall implements ClientCallListener {
   }
 
   #request(): void {
-    if (!this.#mayRequest || this.#unused >= WINDOW_OCTETS) return;
+    const isFull = this.#unused >= WINDOW_OCTETS || this.#unread >= this.#maxUnread;
+    if (!this.#mayRequest || isFull) return;
     this.#mayRequest = false;
     this.#call.request(1);
   }
@@ -157,7 +171,7 @@ class CallHost {
         call.halfClose();
         break;
       case 'used':
-        call.used(command.octets);
+        call.used(command.octets, command.messages);
         break;
       case 'cancel':
         call.cancel(command.reason);
@@ -176,7 +190,9 @@ class CallHost {
       waitForReady: command.waitForReady,
       compression: command.compression,
     });
-    const hosted = new HostedCall(id, call, this.#port, (ended) => this.#calls.delete(ended));
+    const { maxUndeliveredMessages } = this.#channel;
+    const forget = (ended: number): boolean => this.#calls.delete(ended);
+    const hosted = new HostedCall(id, call, maxUndeliveredMessages, this.#port, forget);
     this.#calls.set(id, hosted);
     hosted.start(message, compress, method.responseStreaming);
   }

@@ -14,6 +14,8 @@ import { responseRangeDeserializer } from './utilities.ts';
 export interface StubChannel extends CallFactory {
   /** The clock of the calls' deadlines. */
   readonly clock: { now(): number };
+  /** Responses that are kept deserialized ahead of their reader, per RPC (L18). */
+  readonly maxUndeliveredMessages: number;
   /** What the channel is doing; absent when it is in another thread. */
   stats?(): ChannelStats;
   /** Takes no new calls; fulfilled when those in flight have ended. */

@@ -33,7 +33,7 @@ export class ResponseIterator<Response> implements CancellableIterator<Response>
     this.extras = null;
     this.fault = null;
     this.#method = method;
-    this.#queue = new ReceiveQueue();
+    this.#queue = new ReceiveQueue(method.activation.channel.maxUndeliveredMessages);
     this.#metadata = new ReceivedMetadata();
     this.#requested = false;
     this.#ended = false;

@@ -11,8 +11,6 @@ import { type PromiseHolder, promiseOf, unsettled } from './promise-holder.ts';
 
 /** Octets that may lie in a queue unread before no more is asked for; one message more may always come. */
 export const MAX_QUEUED_OCTETS = 65_536;
-/** Messages that may lie in a queue unread before no more are asked for. */
-export const MAX_QUEUED_MESSAGES = 128;
 
 const INITIAL_CAPACITY = 8;
 
@@ -43,6 +41,7 @@ const DONE: Result<never> = Object.freeze({ value: undefined, done: true });
 
 /** The queue behind one iterator. */
 export class ReceiveQueue<Value> {
+  readonly #maxMessages: number;
   #values: (Value | undefined)[];
   #octetsOf: number[];
   #head: number;
@@ -52,7 +51,9 @@ export class ReceiveQueue<Value> {
   #over: boolean;
   #makeError: (() => unknown) | null;
 
-  constructor() {
+  /** `maxMessages`: how many may lie here unread before no more are asked for (L18). */
+  constructor(maxMessages: number) {
+    this.#maxMessages = maxMessages;
     this.#values = new Array<Value | undefined>(INITIAL_CAPACITY).fill(undefined);
     this.#octetsOf = new Array<number>(INITIAL_CAPACITY).fill(0);
     this.#head = 0;
@@ -65,7 +66,7 @@ export class ReceiveQueue<Value> {
 
   /** Whether another message should be asked for. */
   get wantsMore(): boolean {
-    return !this.#over && this.#octets < MAX_QUEUED_OCTETS && this.#length < MAX_QUEUED_MESSAGES;
+    return !this.#over && this.#octets < MAX_QUEUED_OCTETS && this.#length < this.#maxMessages;
   }
 
   /** Adds a value that stood for `octets` serialized octets, or gives it to the first waiting reader. Dropped once the queue is over. */

@@ -13,7 +13,7 @@ export class RequestReader<Request> implements RequestIterator<Request> {
 
   constructor(call: ServerCall) {
     this.#call = call;
-    this.#queue = new ReceiveQueue();
+    this.#queue = new ReceiveQueue(call.maxUndeliveredMessages);
     this.#requested = false;
     this.#replenish();
   }

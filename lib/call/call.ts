@@ -115,6 +115,8 @@ export interface ServerCall {
   readonly cancelled: boolean;
   /** What ended the call when it was aborted, in words; empty before. */
   readonly abortReason: string;
+  /** Requests that the API may keep deserialized ahead of their reader (L18): it asks for no more meanwhile. */
+  readonly maxUndeliveredMessages: number;
   /** Wants `messages` more request messages; request-unary methods need not call it. */
   request(messages: number): void;
   /** Sends initial metadata now; null for none. Otherwise it leaves with the first message. Ignored when already sent. */

@@ -131,6 +131,9 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   }
 
   // ---- ServerCall: the API's side -------------------------------------------------------------------------------------------------
+  get maxUndeliveredMessages(): number {
+    return this.#host.limits.maxUndeliveredMessages;
+  }
 
   request(messages: number): void {
     this.#demand += messages;

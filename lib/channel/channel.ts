@@ -68,6 +68,7 @@ export class Channel implements CallFactory, ClientCallHost {
   readonly clock: Clock;
   readonly readyQueue: ReadyQueue;
   readonly limits: Limits;
+  readonly maxUndeliveredMessages: number;
   readonly responseReader: ResponseReader;
   readonly retryBuffer: RetryBuffer;
   readonly compression: CompressionSettings;
@@ -102,6 +103,7 @@ export class Channel implements CallFactory, ClientCallHost {
       reportSafely(options.reportError ?? reportToConsole, error, `channel to ${parsed.text}`);
     this.readyQueue = new ReadyQueue(report);
     this.limits = limits;
+    this.maxUndeliveredMessages = limits.maxUndeliveredMessages;
     this.responseReader = new ResponseReader();
     this.retryBuffer = new RetryBuffer(limits.channelRetryBufferOctets);
     const { compression, compressionMinOctets } = options;

@@ -7,8 +7,6 @@ import type protobuf from 'protobufjs';
 import { fullNameOf } from './proto-check.ts';
 import { nearestName } from './proto-error.ts';
 
-/** Nesting that protobufjs encodes and decodes (L26); protobuf's own libraries have the same limit. */
-const MAX_DEPTH = 100;
 const MAX_SHOWN_VALUE = 40;
 const SECOND_OF_ONEOF = 'is the second one set of its oneof';
 
@@ -30,7 +28,7 @@ export class FieldProblem extends TypeError {
   }
 }
 
-/** Returns the value as the encoder takes it: almost always the value itself. Throws FieldProblem. */
+/** Returns the value as the encoder takes it: almost always the value itself. `depth`: levels of messages left (L26). Throws FieldProblem. */
 type ValueCheck = (value: unknown, depth: number) => unknown;
 
 interface FieldRule {
@@ -59,9 +57,9 @@ export class MessageChecker {
   }
 
   /** The check for one message type: returns what to encode, throws FieldProblem. */
-  forType(type: protobuf.Type): (value: unknown) => object {
+  forType(type: protobuf.Type): (value: unknown, maxDepth: number) => object {
     const rules = this.#rulesOf(type);
-    return (value) => checkMessage(rules, value, 0);
+    return (value, maxDepth) => checkMessage(rules, value, maxDepth);
   }
 
   #rulesOf(type: protobuf.Type): MessageRules {
@@ -96,7 +94,7 @@ export class MessageChecker {
     if (resolvedType !== null && 'valuesById' in resolvedType) return enumCheck(resolvedType);
     if (resolvedType !== null) {
       const rules = this.#rulesOf(resolvedType);
-      return (value, depth) => checkMessage(rules, value, depth + 1);
+      return (value, depth) => checkMessage(rules, value, depth - 1);
     }
     if (field.type === 'bytes' && this.#bytesAsText) return bytesOrTextCheck;
     const check = SCALAR_CHECKS.get(field.type);
@@ -116,7 +114,7 @@ function checkMessage(rules: MessageRules, value: unknown, depth: number): objec
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new FieldProblem('', `must be a ${rules.typeName} message, got ${shown(value)}`);
   }
-  if (depth > MAX_DEPTH) throw new FieldProblem('', `is nested more than ${MAX_DEPTH} deep`);
+  if (depth < 0) throw new FieldProblem('', 'is nested deeper than maxMessageDepth');
   const message = value as Record<string, unknown>;
   const names = Object.keys(message);
   if (names.length === 0) refuseForeign(rules, value);

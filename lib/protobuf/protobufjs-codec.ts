@@ -7,6 +7,7 @@ import protobuf from 'protobufjs';
 import { keptRange } from '../call/message-range.ts';
 import { standsFor } from '../range-deserializer.ts';
 import { FieldProblem, MessageChecker } from './message-check.ts';
+import { codingProblem, converterStart, messageDepth, readerStart } from './message-depth.ts';
 import { fullNameOf } from './proto-check.ts';
 
 /** How messages are converted. */
@@ -22,6 +23,11 @@ export interface ConversionOptions {
    * does not know, so this is only for messages known to be right. False, the default, checks them first.
    */
   readonly unchecked?: boolean;
+  /**
+   * Messages may hold messages this deep, read or written, groups, unknown fields and the contents of Any as JSON included (L26). 100 by
+   * default, as in protobuf's own libraries; 1 to 10,000. Holds whatever `recursionLimit` of protobufjs is set to.
+   */
+  readonly maxMessageDepth?: number;
 }
 
 /** Messages of one type into octets and back. */
@@ -35,7 +41,7 @@ export interface MessageCodec<Message = object> {
   readonly encode: (message: Message) => Uint8Array;
   /**
    * The message in `octets`, which keeps no reference to a much larger buffer that they are part of. Throws Error when they are not a
-   * message of this type, or nested more than 100 deep (L26).
+   * message of this type, or nested more than `maxMessageDepth` deep (L26).
    */
   readonly decode: (octets: Uint8Array) => Message;
 }
@@ -45,11 +51,28 @@ export interface EncodableType {
   readonly name: string;
   /** Whether messages of the type may hold `bytes`, which protobufjs decodes as views. */
   readonly holdsBytes: boolean;
-  readonly encode: (message: object, writer: protobuf.Writer) => protobuf.Writer;
-  readonly decode: (octets: Uint8Array | protobuf.Reader) => object;
-  readonly toObject: (message: object, options: protobuf.IConversionOptions) => object;
-  /** What to encode for `message`. Throws FieldProblem. */
-  readonly check: (message: unknown) => object;
+  readonly encode: (message: object, writer: protobuf.Writer, depth: number) => protobuf.Writer;
+  /** `depth`: what protobufjs is to believe that it has descended so far. The same holds for the others. */
+  readonly decode: (octets: Uint8Array | protobuf.Reader, depth: number) => object;
+  readonly toObject: (
+    message: object,
+    options: protobuf.IConversionOptions,
+    depth: number,
+  ) => object;
+  /** What to encode for `message`, which is nested no deeper than `maxDepth`. Throws FieldProblem. */
+  readonly check: (message: unknown, maxDepth: number) => object;
+}
+
+/** The methods of protobufjs with the parameter that its declarations leave out. */
+interface DepthAware {
+  encode(message: object, writer: protobuf.Writer, depth: number): protobuf.Writer;
+  decode(
+    octets: Uint8Array | protobuf.Reader,
+    length: undefined,
+    endTag: undefined,
+    depth: number,
+  ): object;
+  toObject(message: object, options: protobuf.IConversionOptions, depth: number): object;
 }
 
 const CHECKER = new MessageChecker(false);
@@ -61,13 +84,13 @@ export function encodableOfType(
   conversion: protobuf.IConversionOptions | undefined,
 ): EncodableType {
   const checker = conversion?.bytes === String ? TEXT_BYTES_CHECKER : CHECKER;
+  const methods = type as unknown as DepthAware;
   return {
     name: fullNameOf(type),
     holdsBytes: holdsBytes(type, new Set()),
-    encode: (message, writer) => type.encode(message as Record<string, unknown>, writer),
-    decode: (octets) => type.decode(octets),
-    toObject: (message, options) =>
-      type.toObject(message as protobuf.Message<Record<string, unknown>>, options),
+    encode: (message, writer, depth) => methods.encode(message, writer, depth),
+    decode: (octets, depth) => methods.decode(octets, undefined, undefined, depth),
+    toObject: (message, options, depth) => methods.toObject(message, options, depth),
     check: checker.forType(type),
   };
 }
@@ -91,22 +114,25 @@ export function messageCodec<Message>(
   const { check, name, holdsBytes } = type;
   const unchecked = options.unchecked === true;
   const conversion = options.toObject ?? null;
+  const maxDepth = messageDepth(options.maxMessageDepth);
 
   function encode(message: Message): Uint8Array {
     try {
-      return encodeMessage(type, unchecked ? (message as object) : check(message));
+      const checked = unchecked ? (message as object) : check(message, maxDepth);
+      return encodeMessage(type, checked, maxDepth);
     } catch (error) {
-      throw new TypeError(`${role}: ${encodingProblem(error, name)}`, { cause: error });
+      throw new TypeError(`${role}: ${encodingProblem(error, name, maxDepth)}`, { cause: error });
     }
   }
 
   function decodeFrom(source: Uint8Array | protobuf.Reader, octets: number): Message {
     try {
-      const message = type.decode(source);
-      return (conversion === null ? message : type.toObject(message, conversion)) as Message;
+      const message = type.decode(source, readerStart(maxDepth));
+      if (conversion === null) return message as Message;
+      return type.toObject(message, conversion, converterStart(maxDepth)) as Message;
     } catch (error) {
       throw new Error(
-        `${role}: not a ${name} message (${octets} octets): ${decodingProblem(error)}`,
+        `${role}: not a ${name} message (${octets} octets): ${codingProblem(error, maxDepth)}`,
         { cause: error },
       );
     }
@@ -131,16 +157,9 @@ export function messageCodec<Message>(
   return { typeName: name, encode, decode };
 }
 
-function encodingProblem(error: unknown, typeName: string): string {
+function encodingProblem(error: unknown, typeName: string, maxDepth: number): string {
   if (error instanceof FieldProblem) return error.message;
-  return `cannot be encoded as ${typeName}: ${String((error as Error).message)}`;
-}
-
-/** protobufjs limits the depth itself; code generated by its old versions overflows the stack instead, which is the same fault. */
-function decodingProblem(error: unknown): string {
-  const message = String((error as Error).message);
-  const tooDeep = message === 'max depth exceeded' || message.includes('call stack');
-  return tooDeep ? 'messages are nested too deeply' : message;
+  return `cannot be encoded as ${typeName}: ${codingProblem(error, maxDepth)}`;
 }
 
 /**
@@ -205,15 +224,16 @@ function renewSlab(): void {
   writer = writerOn(slab);
 }
 
-function encodeMessage(type: EncodableType, message: object): Uint8Array {
+function encodeMessage(type: EncodableType, message: object, maxDepth: number): Uint8Array {
+  const depth = converterStart(maxDepth);
   // A getter of the message that encodes something itself must not write into ours.
-  if (busy) return type.encode(message, protobuf.Writer.create()).finish();
+  if (busy) return type.encode(message, protobuf.Writer.create(), depth).finish();
   if (SLAB_OCTETS - writer.pos < SLAB_RESERVE) renewSlab();
   const start = writer.pos;
   busy = true;
   let complete = false;
   try {
-    type.encode(message, writer);
+    type.encode(message, writer, depth);
     complete = true;
   } finally {
     busy = false;

@@ -4,6 +4,7 @@
 
 import type protobuf from 'protobufjs';
 import { FieldProblem, shown } from './message-check.ts';
+import { converterStart, problemText } from './message-depth.ts';
 import { ProtoError } from './proto-error.ts';
 import type { EncodableType } from './protobufjs-codec.ts';
 
@@ -27,10 +28,16 @@ export interface StaticModuleSource {
 /** A message class of a static module. `verify`, `toObject` may be left out by pbjs options. */
 interface MessageClass {
   readonly prototype: object;
-  encode(message: object, writer: protobuf.Writer): protobuf.Writer;
-  decode(octets: Uint8Array | protobuf.Reader): object;
-  verify?(message: object): string | null;
-  toObject?(message: object, options: protobuf.IConversionOptions): object;
+  encode(message: object, writer: protobuf.Writer, depth: number): protobuf.Writer;
+  /** Old versions of pbjs wrote neither `endTag` nor the depth, here and elsewhere. */
+  decode(
+    octets: Uint8Array | protobuf.Reader,
+    length: undefined,
+    endTag: undefined,
+    depth: number,
+  ): object;
+  verify?(message: object, depth: number): string | null;
+  toObject?(message: object, options: protobuf.IConversionOptions, depth: number): object;
 }
 
 /** A method as found in the module or in the table. */
@@ -139,20 +146,25 @@ function encodable(messageClass: MessageClass, name: string): EncodableType {
   return {
     name,
     holdsBytes: true, // not known without reflection
-    encode: (message, writer) => messageClass.encode(message, writer),
-    decode: (octets) => messageClass.decode(octets),
-    toObject: (message, options) => {
+    encode: (message, writer, depth) => messageClass.encode(message, writer, depth),
+    decode: (octets, depth) => messageClass.decode(octets, undefined, undefined, depth),
+    toObject: (message, options, depth) => {
       if (messageClass.toObject === undefined) {
         throw new TypeError(`${name} has no toObject: pbjs ran with --no-convert`);
       }
-      return messageClass.toObject(message, options);
+      return messageClass.toObject(message, options, depth);
     },
-    check: (message) => checkAgainstClass(messageClass, name, message),
+    check: (message, maxDepth) => checkAgainstClass(messageClass, name, message, maxDepth),
   };
 }
 
 /** The class's own `verify`, and its prototype, which has a default for every field and nothing else that is enumerable by name. */
-function checkAgainstClass(messageClass: MessageClass, name: string, message: unknown): object {
+function checkAgainstClass(
+  messageClass: MessageClass,
+  name: string,
+  message: unknown,
+  maxDepth: number,
+): object {
   if (typeof message !== 'object' || message === null || Array.isArray(message)) {
     throw new FieldProblem('', `must be a ${name} message, got ${shown(message)}`);
   }
@@ -161,7 +173,7 @@ function checkAgainstClass(messageClass: MessageClass, name: string, message: un
       throw new FieldProblem(field, `is not a field of ${name}`);
     }
   }
-  const problem = messageClass.verify?.(message) ?? null;
-  if (problem !== null) throw new FieldProblem('', problem);
+  const problem = messageClass.verify?.(message, converterStart(maxDepth)) ?? null;
+  if (problem !== null) throw new FieldProblem('', problemText(problem, maxDepth));
   return message;
 }

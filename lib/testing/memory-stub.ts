@@ -48,6 +48,7 @@ export function memoryStub<Methods extends InvocationMethods>(
       });
       return {
         clock: channel.clock,
+        maxUndeliveredMessages: channel.maxUndeliveredMessages,
         createCall: (method, callOptions) => channel.createCall(method, callOptions),
         close: async () => {
           await channel.close();

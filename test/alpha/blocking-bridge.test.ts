@@ -81,7 +81,7 @@ await t.test('close() of a bridge whose worker dies meanwhile is fulfilled', asy
 });
 
 await t.test('a bridge without calls has no worker to close', async (t) => {
-  const bridge = new BlockingBridge({ target: null } as never);
+  const bridge = new BlockingBridge({ target: null, settings: {} } as never);
   await bridge.close();
   t.pass();
 });

@@ -65,6 +65,32 @@ await t.test('the context rules are those of every stub', async (t) => {
   t.match((await rejection(stub.close())).message, /not open/);
 });
 
+await t.test('L18 messages ahead of their reader: responses of a blocking stub', async (t) => {
+  let deserialized = 0;
+  const stub = open(
+    t,
+    'test.Echo',
+    {
+      Tell: unaryStreamInvocationDescription(writeText, (octets) => {
+        deserialized += 1;
+        return readText(octets);
+      }),
+    },
+    { limits: { maxUndeliveredMessages: 5 } },
+  );
+  let read = 0;
+  let ahead = 0;
+  for (const response of stub.Tell('4000x4', TIMEOUT)) {
+    read += 1;
+    ahead = Math.max(ahead, deserialized - read);
+    t.ok(Number(response.replaceAll('.', '')) === read - 1);
+    // The worker has time to send all that it may.
+    if (read % 400 === 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  }
+  t.equal(read, 4000);
+  t.ok(ahead <= 5, `${ahead} ahead`);
+});
+
 await t.test('the math service, blocking', async (t) => {
   const math = open(t, MATH, MATH_METHODS);
   t.strictSame(math.Div({ dividend: 973, divisor: 59 }, TIMEOUT), { quotient: 16, remainder: 29 });

@@ -1,12 +1,12 @@
 import { CancellationError, ExpirationError, type RpcError } from '../../lib/alpha/exceptions.ts';
 import { CancelledError } from '../../lib/alpha/future.ts';
-import { MAX_QUEUED_MESSAGES } from '../../lib/alpha/receive-queue.ts';
 import { makeStub } from '../../lib/alpha/stub.ts';
 import {
   streamStreamInvocationDescription,
   unaryStreamInvocationDescription,
 } from '../../lib/alpha/utilities.ts';
 import { Status } from '../../lib/status.ts';
+import { CLIENT_LIMITS } from '../../transport/limits.ts';
 import { t } from '../support/tap.ts';
 import {
   FakeChannel,
@@ -209,7 +209,7 @@ await t.test('one message is asked for at a time, up to the bound of the queue',
     t.equal(call.demand, 1);
     call.message(String(sent++));
   }
-  t.equal(sent, MAX_QUEUED_MESSAGES);
+  t.equal(sent, CLIENT_LIMITS.maxUndeliveredMessages);
   t.strictSame(await responses.next(), { value: '0', done: false });
   t.equal(call.demand, 1, 'reading one makes room for one');
   call.message(String(sent++));

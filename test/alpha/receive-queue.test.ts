@@ -1,13 +1,11 @@
-import {
-  MAX_QUEUED_MESSAGES,
-  MAX_QUEUED_OCTETS,
-  ReceiveQueue,
-} from '../../lib/alpha/receive-queue.ts';
+import { MAX_QUEUED_OCTETS, ReceiveQueue } from '../../lib/alpha/receive-queue.ts';
 import { t } from '../support/tap.ts';
 import { rejection, thrown } from './support/fake-channel.ts';
 
+const MAX_MESSAGES = 100;
+
 await t.test('values come out in order, through growth and wrap-around', async (t) => {
-  const queue = new ReceiveQueue<number>();
+  const queue = new ReceiveQueue<number>(MAX_MESSAGES);
   const seen: unknown[] = [];
   let pushed = 0;
   for (let round = 0; round < 40; round++) {
@@ -28,7 +26,7 @@ await t.test('values come out in order, through growth and wrap-around', async (
 });
 
 await t.test('readers that came first are served first', async (t) => {
-  const queue = new ReceiveQueue<string>();
+  const queue = new ReceiveQueue<string>(MAX_MESSAGES);
   const reads = [queue.next(), queue.next(), queue.next()];
   queue.push('a', 1);
   queue.push('b', 1);
@@ -41,7 +39,7 @@ await t.test('readers that came first are served first', async (t) => {
 });
 
 await t.test('an available value needs no more than one microtask', async (t) => {
-  const queue = new ReceiveQueue<string>();
+  const queue = new ReceiveQueue<string>(MAX_MESSAGES);
   queue.push('a', 1);
   let seen = '';
   void queue.next().then(({ value }) => {
@@ -52,7 +50,7 @@ await t.test('an available value needs no more than one microtask', async (t) =>
 });
 
 await t.test('the bound counts octets', async (t) => {
-  const queue = new ReceiveQueue<string>();
+  const queue = new ReceiveQueue<string>(MAX_MESSAGES);
   queue.push('a', MAX_QUEUED_OCTETS - 1);
   t.ok(queue.wantsMore);
   queue.push('b', 1);
@@ -62,8 +60,8 @@ await t.test('the bound counts octets', async (t) => {
 });
 
 await t.test('the bound counts messages', async (t) => {
-  const queue = new ReceiveQueue<number>();
-  for (let i = 0; i < MAX_QUEUED_MESSAGES; i++) {
+  const queue = new ReceiveQueue<number>(MAX_MESSAGES);
+  for (let i = 0; i < MAX_MESSAGES; i++) {
     t.ok(queue.wantsMore);
     queue.push(i, 0);
   }
@@ -71,7 +69,7 @@ await t.test('the bound counts messages', async (t) => {
 });
 
 await t.test('the end comes after the values, and for ever', async (t) => {
-  const queue = new ReceiveQueue<string>();
+  const queue = new ReceiveQueue<string>(MAX_MESSAGES);
   queue.push('a', 1);
   queue.end();
   queue.push('late', 1);
@@ -84,7 +82,7 @@ await t.test('the end comes after the values, and for ever', async (t) => {
 });
 
 await t.test('a failure beats values not yet read, and makes a new error each time', async (t) => {
-  const queue = new ReceiveQueue<string>();
+  const queue = new ReceiveQueue<string>(MAX_MESSAGES);
   queue.push('lost', 1);
   queue.fail(() => new RangeError('aborted'));
   queue.end();
@@ -96,7 +94,7 @@ await t.test('a failure beats values not yet read, and makes a new error each ti
 });
 
 await t.test('a failure reaches the readers that wait', async (t) => {
-  const queue = new ReceiveQueue<string>();
+  const queue = new ReceiveQueue<string>(MAX_MESSAGES);
   const reads = [queue.next(), queue.next()].map(rejection);
   queue.fail(() => new Error('aborted'));
   t.strictSame(
@@ -106,11 +104,11 @@ await t.test('a failure reaches the readers that wait', async (t) => {
 });
 
 await t.test('close drops what is queued and ends readers', async (t) => {
-  const queue = new ReceiveQueue<string>();
+  const queue = new ReceiveQueue<string>(MAX_MESSAGES);
   queue.push('lost', 1);
   queue.close();
   t.strictSame(await queue.next(), { value: undefined, done: true });
-  const waiting = new ReceiveQueue<string>();
+  const waiting = new ReceiveQueue<string>(MAX_MESSAGES);
   const read = waiting.next();
   waiting.close();
   t.strictSame(await read, { value: undefined, done: true });
@@ -119,11 +117,11 @@ await t.test('close drops what is queued and ends readers', async (t) => {
 await t.test(
   'refuse overrides even an ended queue, and leaves readers to rejectReaders',
   async (t) => {
-    const ended = new ReceiveQueue<string>();
+    const ended = new ReceiveQueue<string>(MAX_MESSAGES);
     ended.end();
     ended.refuse(() => new Error('own'));
     t.equal((await rejection(ended.next())).message, 'own');
-    const open = new ReceiveQueue<string>();
+    const open = new ReceiveQueue<string>(MAX_MESSAGES);
     const read = rejection(open.next());
     open.refuse(() => new Error('own'));
     open.rejectReaders(() => new Error('theirs'));

@@ -1,7 +1,6 @@
 import { CancellationError, ExpirationError, RpcError } from '../../lib/alpha/exceptions.ts';
 import { Abortion, type RequestIterator, type RpcContext } from '../../lib/alpha/interfaces.ts';
 import { VALUES_PER_TURN } from '../../lib/alpha/message-pump.ts';
-import { MAX_QUEUED_MESSAGES } from '../../lib/alpha/receive-queue.ts';
 import { serverMethods } from '../../lib/alpha/service-handler.ts';
 import {
   streamStreamServiceDescription,
@@ -11,6 +10,7 @@ import {
 } from '../../lib/alpha/utilities.ts';
 import { Metadata } from '../../lib/metadata.ts';
 import { Status } from '../../lib/status.ts';
+import { SERVER_LIMITS } from '../../transport/limits.ts';
 import { t } from '../support/tap.ts';
 import { readText, rejection, thrown, turn, writeText } from './support/fake-channel.ts';
 import { FakeServerCall, serve } from './support/fake-server-call.ts';
@@ -115,7 +115,7 @@ await t.test('requests are asked for one at a time, within the bound', async (t)
     t.equal(call.demand, 1);
     call.message(String(sent++));
   }
-  t.equal(sent, MAX_QUEUED_MESSAGES);
+  t.equal(sent, SERVER_LIMITS.maxUndeliveredMessages);
 });
 
 await t.test('a response stream waits while the call is full', async (t) => {

@@ -2,8 +2,8 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { MAX_QUEUED_MESSAGES } from '../../lib/alpha/receive-queue.ts';
 import { stub, unaryStreamInvocationDescription } from '../../lib/index.ts';
+import { CLIENT_LIMITS } from '../../transport/limits.ts';
 import * as frames from '../support/frame-factory.ts';
 import { block, RESPONSE } from '../support/scripted-peer.ts';
 import { t } from '../support/tap.ts';
@@ -11,7 +11,7 @@ import { t } from '../support/tap.ts';
 const same = (octets: Uint8Array): Uint8Array => octets;
 const UNKNOWN_TYPE = 0xbb;
 /** The first is taken at once, as many as are asked for ahead lie in the queue of the iterator, and one in that of the call. */
-const MESSAGES = MAX_QUEUED_MESSAGES + 2;
+const MESSAGES = CLIENT_LIMITS.maxUndeliveredMessages + 2;
 
 /** Fulfilled when the client has answered the PING with `payload`: it has read everything before. */
 async function answered(socket: Socket, payload: string): Promise<void> {

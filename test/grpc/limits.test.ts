@@ -129,6 +129,7 @@ await t.test('0 is refused where nothing could pass', async (t) => {
     'connectionWindowOctets',
     'streamWriteQuotaOctets',
     'connectionWriteQuotaOctets',
+    'maxUndeliveredMessages',
     'maxConcurrentInflates',
     'tlsHandshakeTimeoutMs',
     'firstSettingsTimeoutMs',

@@ -107,8 +107,8 @@ const AUDIT: Readonly<Record<keyof Limits, Audit>> = {
   connectionWriteQuotaOctets: { tests: ["id: 'S40'"], uncounted: WAITS },
   maxReceiveMessageOctets: { tests: ["id: 'S80'", "id: 'S82'"], tokens: ['message.too-large'] },
   maxUndeliveredMessages: {
-    tests: ["id: 'S85'"],
-    uncounted: 'nothing to act on: messages ahead of their reader are octets in the window',
+    tests: ["id: 'S85'", 'L18 messages ahead of their reader'],
+    uncounted: WAITS,
   },
   maxConcurrentInflates: { tests: ['L19'], uncounted: WAITS },
   tlsHandshakeTimeoutMs: { tests: ["id: 'S100t'"], tokens: ['tls.handshake-timeout'] },
@@ -151,16 +151,8 @@ const AUDIT: Readonly<Record<keyof Limits, Audit>> = {
   turnTimeMs: { tests: ['L23 a turn ends after ten milliseconds'], uncounted: WAITS },
   newStreamsPerTurnFactor: { tests: ['L23 a turn ends with 200 new streams'], uncounted: WAITS },
   maxStatusMessageOctets: { tests: ['L24'], uncounted: CUTS },
-  maxRetryAttempts: {
-    tests: ["id: 'C28'", "id: 'C29'"],
-    uncounted: 'nothing to act on: there is no retry policy',
-  },
   retryBufferOctets: { tests: ['L25'], uncounted: 'the call commits' },
   channelRetryBufferOctets: { tests: ['L25'], uncounted: 'the call commits' },
-  maxMessageDepth: {
-    tests: ['L26 messages nested 100 deep'],
-    uncounted: 'the status of one call, made by its codec',
-  },
   maxGoAwayDebugOctets: { tests: ["id: 'C12'", 'L27'], uncounted: CUTS },
   maxConnectionIdleMs: {
     tests: ['L28 gRFC A9 a connection without calls'],

@@ -12,6 +12,7 @@ import type {
 } from '../../../lib/call/call.ts';
 import { type MethodDescriptor, methodDescriptor } from '../../../lib/method.ts';
 import { Status } from '../../../lib/status.ts';
+import { CLIENT_LIMITS } from '../../../transport/limits.ts';
 
 /** Status OK without trailers. */
 export const OK: CallStatus = { code: Status.OK, message: '', trailers: [], cause: undefined };
@@ -108,10 +109,15 @@ export class FakeCall implements ClientCall {
 /** Gives out FakeCalls and remembers them. */
 export class FakeChannel implements StubChannel {
   readonly clock: { now(): number } = { now: () => 5000 };
+  readonly maxUndeliveredMessages: number;
   readonly calls: FakeCall[] = [];
   closes = 0;
   /** What `close` gives. */
   closed: Promise<void> = Promise.resolve();
+
+  constructor(maxUndeliveredMessages: number = CLIENT_LIMITS.maxUndeliveredMessages) {
+    this.maxUndeliveredMessages = maxUndeliveredMessages;
+  }
 
   createCall(method: MethodDescriptor, options: CallOptions): FakeCall {
     const call = new FakeCall(method, options);

@@ -5,6 +5,7 @@ import type { RpcMethodServiceDescription } from '../../../lib/alpha/interfaces.
 import { serverMethods } from '../../../lib/alpha/service-handler.ts';
 import type { CallAbortion, ServerCall, ServerCallListener } from '../../../lib/call/call.ts';
 import type { MethodDescriptor } from '../../../lib/method.ts';
+import { SERVER_LIMITS } from '../../../transport/limits.ts';
 import { octetsOf, text } from './fake-channel.ts';
 
 export class FakeServerCall implements ServerCall {
@@ -28,6 +29,7 @@ export class FakeServerCall implements ServerCall {
   deadlineMs: number = Number.POSITIVE_INFINITY;
   cancelled = false;
   readonly abortReason = '';
+  readonly maxUndeliveredMessages: number = SERVER_LIMITS.maxUndeliveredMessages;
   readonly log: string[] = [];
   accepts = true;
   demand = 0;
