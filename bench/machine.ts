@@ -65,10 +65,21 @@ export function processorTimes(): ProcessorTimes | null {
   return { total: processes + idle + iowait + irq + softirq + steal, steal, processes };
 }
 
+const maxStealShare = 0.02;
+const maxOthersShare = 0.1;
+
 /** How much of the machine was taken away by the hypervisor, and used by processes that are not ours. Shares of all cores. */
 export interface Disturbance {
   readonly stealShare: number;
   readonly othersShare: number;
+}
+
+/**
+ * Whether a block counts. The rule by which one is left out, whichever arm it would favour; fixed before measuring, and applied to what
+ * others did alone.
+ */
+export function isCalm({ stealShare, othersShare }: Disturbance): boolean {
+  return stealShare <= maxStealShare && othersShare <= maxOthersShare;
 }
 
 export function disturbanceBetween(

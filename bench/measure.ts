@@ -4,9 +4,9 @@
  */
 
 import { type Arm, againstName, type Implementation, moduleName, workerCommand } from './arms.ts';
-import { type Disturbance, disturbanceBetween, processorTimes } from './machine.ts';
+import { type Disturbance, disturbanceBetween, isCalm, processorTimes } from './machine.ts';
 import type { BenchOptions } from './options.ts';
-import { type Pace, paceOf } from './pace.ts';
+import { armsOfLaunch, type Pace, paceOf } from './pace.ts';
 import type { Load, RunParams, RunResult, TlsMaterial, Usage } from './protocol.ts';
 import { usageBetween } from './worker/usage.ts';
 import { canPinTo, WorkerProcess } from './worker-process.ts';
@@ -17,10 +17,12 @@ const warmUpMs = 1_500;
 const warmUpInFlight = 16;
 const warmUpCompletions = 20_000;
 /** What starting an arm, its warm-up and changing arms are expected to take. */
-const startMs = 400;
+const startMs = 250;
 const expectedWarmUpMs = 1_200;
 const sliceOverheadMs = 15;
 const quickMessagesPerStream = 10_000;
+/** Blocks measured again, for each planned one. */
+const maxRepeats = 1;
 
 /** A closed loop as the load says, until the time is over. */
 const unlimited = { maxCompletions: 0, inFlight: 0, arrivalsPerSecond: 0, seed: 1 };
@@ -38,7 +40,10 @@ export interface BlockSample extends Disturbance {
 }
 
 export interface LaunchSample {
+  /** All that were measured, those that the rule of `isCalm` leaves out included. */
   readonly blocks: readonly BlockSample[];
+  /** As many as were to be measured. */
+  readonly planned: number;
 }
 
 /** Everything measured for one row. */
@@ -78,11 +83,14 @@ export function loadOf(workload: Workload, quick: boolean): Load {
   return { ...load, messagesPerStream: Math.min(load.messagesPerStream, quickMessagesPerStream) };
 }
 
-/** Planned milliseconds of a row with `arms` arms, for the time left. */
-export function plannedMs(workload: Workload, arms: number, options: BenchOptions): number {
+/** Planned milliseconds of a row with `arms`, for the time left. */
+export function plannedMs(workload: Workload, arms: readonly Arm[], options: BenchOptions): number {
   const pace = paceOf(workload, options);
-  const slices = pace.blocksPerLaunch * arms * 2 * (pace.sliceMs + pace.rampMs + sliceOverheadMs);
-  return pace.launches * (arms * (startMs + expectedWarmUpMs) + slices);
+  const blockMs = 2 * (pace.sliceMs + pace.rampMs + sliceOverheadMs);
+  return pace.blocks.reduce((sum, blocks, launch) => {
+    const taking = armsOfLaunch(workload, arms, launch, options).length;
+    return sum + taking * (startMs + expectedWarmUpMs + blocks * blockMs);
+  }, 0);
 }
 
 /** Measures `workload` on `arms`. Rejects with a WorkerError when a process fails; no process outlives the call. */
@@ -101,12 +109,11 @@ export async function measureRow(
   for (let launch = 0; launch < pace.launches; launch++) {
     const label = pace.launches === 1 ? '' : `launch ${launch + 1}/${pace.launches}, `;
     const running: ArmProcesses[] = [];
+    const taking = armsOfLaunch(workload, arms, launch, options);
     try {
-      for (const arm of arms) {
-        progress.stage(`${label}starting ${arm.name}`);
-        running.push(await startArm(arm, load, options, tls, []));
-        progress.passed(startMs);
-      }
+      progress.stage(`${label}starting ${taking.length} arms`);
+      running.push(...(await startArms(taking, load, options, tls)));
+      progress.passed(startMs * taking.length);
       for (const each of running) {
         progress.stage(`${label}warming up ${each.arm.name}`);
         await warmUp(each, load);
@@ -115,15 +122,36 @@ export async function measureRow(
       if (workload.openLoop !== null && arrivalsPerSecond === 0) {
         arrivalsPerSecond = await arrivalRate(workload, running);
       }
+      const planned = pace.blocks[launch] as number;
       launches.push({
-        blocks: await measureBlocks(running, pace, arrivalsPerSecond, label, progress),
+        planned,
+        blocks: await measureBlocks(running, planned, pace, arrivalsPerSecond, label, progress),
       });
-      described = running.map((each) => ({ name: each.arm.name, ...each.versions }));
+      if (launch === 0) {
+        described = running.map((each) => ({ name: each.arm.name, ...each.versions }));
+      }
     } finally {
       await Promise.all(running.flatMap((each) => [each.client.end(), each.server.end()]));
     }
   }
   return { name: workload.name, arms: described, arrivalsPerSecond, launches };
+}
+
+/** Starts the arms at once; on failure none stays. */
+async function startArms(
+  arms: readonly Arm[],
+  load: Load,
+  options: BenchOptions,
+  tls: TlsMaterial | null,
+): Promise<ArmProcesses[]> {
+  const started = await Promise.allSettled(
+    arms.map((arm) => startArm(arm, load, options, tls, [])),
+  );
+  const running = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const failed = started.find((each) => each.status === 'rejected');
+  if (failed === undefined) return running;
+  await Promise.all(running.flatMap((each) => [each.client.end(), each.server.end()]));
+  throw failed.reason;
 }
 
 /** Starts server and client of `arm`; on failure neither stays. */
@@ -202,16 +230,26 @@ export async function runSlice(processes: ArmProcesses, params: RunParams): Prom
   return { arm: processes.arm.name, client, server: usageBetween(before, after) };
 }
 
+/**
+ * Measures `planned` blocks, and one more for each that the machine disturbed, up to as many again. Which those are is decided by what
+ * others did to the machine, never by what was measured.
+ */
 async function measureBlocks(
   running: readonly ArmProcesses[],
+  planned: number,
   pace: Pace,
   arrivalsPerSecond: number,
   label: string,
   progress: Progress,
 ): Promise<BlockSample[]> {
   const blocks: BlockSample[] = [];
-  for (let block = 0; block < pace.blocksPerLaunch; block++) {
-    progress.stage(`${label}block ${block + 1}/${pace.blocksPerLaunch}`);
+  let calm = 0;
+  for (let block = 0; calm < planned && block < planned * (1 + maxRepeats); block++) {
+    progress.stage(
+      block < planned
+        ? `${label}block ${block + 1}/${planned}`
+        : `${label}block ${block + 1}, as ${block - calm} were disturbed`,
+    );
     // The order turns by one arm per block, then runs forward and backward.
     const turn = block % running.length;
     const forward = [...running.slice(turn), ...running.slice(0, turn)];
@@ -227,10 +265,12 @@ async function measureBlocks(
           seed: block + 1,
         }),
       );
-      progress.passed(pace.rampMs + pace.sliceMs + sliceOverheadMs);
+      if (block < planned) progress.passed(pace.rampMs + pace.sliceMs + sliceOverheadMs);
     }
     const own = slices.reduce((sum, slice) => sum + cpuMicros(slice), 0);
-    blocks.push({ slices, ...disturbanceBetween(before, processorTimes(), own) });
+    const sample = { slices, ...disturbanceBetween(before, processorTimes(), own) };
+    if (isCalm(sample)) calm++;
+    blocks.push(sample);
   }
   return blocks;
 }

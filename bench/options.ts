@@ -90,12 +90,14 @@ are processes of their own, pinned to a core each; the arms take turns in short 
 within each such block. Ratios are medians over the blocks with a 95 % bootstrap interval.
 
   --quick             the rows with marks, peers in Node only: about 2.5 minutes
-                      otherwise all rows and probes: about 25 minutes with all peers built
+                      otherwise all rows and probes: about 20 minutes with all peers built
   --thorough          all rows with all arms, five launches: about three hours
   --only NAMES        rows, separated by commas; the beginning of a name is enough (sweep)
   --arms NAMES        arms, separated by commas; client:server pairs a client with another's server (purewire:grpc-js)
-  --seconds N         measured seconds per arm and row (${quick.other.seconds} quick, ${thorough.other.seconds} thorough, otherwise ${full.other.seconds}, and ${full.headline.seconds} in rows with goals)
-  --launches N        fresh processes per row (${quick.other.launches} quick, ${thorough.other.launches} thorough, otherwise ${full.other.launches}, and ${full.headline.launches} in rows with goals)
+  --seconds N         measured seconds per arm and row (${quick.other.seconds} quick, ${thorough.other.seconds} thorough, otherwise ${full.other.seconds}, and ${full.headline.seconds} where a goal
+                      hangs on it, ${full.reported.seconds} in rows without any)
+  --launches N        fresh processes per row (${quick.other.launches} quick, ${thorough.other.launches} thorough, otherwise ${full.other.launches}, and ${full.headline.launches} where a goal
+                      hangs on it, for the arms that it compares)
   --slice MS          length of a slice (${full.other.sliceMs}; ${thorough.other.sliceMs} thorough)
   --cores S,C         cores of server and client (0,1)
   --against REV       builds that git revision below .tools/ and compares this one with it: faster, slower or no difference in rate and

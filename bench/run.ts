@@ -76,7 +76,7 @@ async function measure(
   const { serverCore, clientCore, effort } = options;
   const pinned = canPinTo(serverCore) && canPinTo(clientCore);
   const totalMs =
-    plan.reduce((sum, row) => sum + plannedMs(row.workload, row.arms.length, options), 0) +
+    plan.reduce((sum, row) => sum + plannedMs(row.workload, row.arms, options), 0) +
     plannedProbes.reduce((sum, probe) => sum + probe.plannedMs, 0);
   say(
     `${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, Node ${machine.node}; ` +

@@ -1,13 +1,11 @@
 /** From samples to figures: medians per arm, ratios per block with intervals, the goals, and which blocks do not count. */
 
 import { againstName, controlName, subjectName } from './arms.ts';
+import { isCalm } from './machine.ts';
 import type { BlockSample, RowSamples, SliceSample } from './measure.ts';
 import { bootstrapMedian, type Estimate, median } from './statistics.ts';
 import type { ComparedSide, Goal, Workload } from './workloads.ts';
 
-// The rule by which a block is left out, whichever arm it would favour; fixed before measuring.
-const maxStealShare = 0.02;
-const maxOthersShare = 0.1;
 const controlTolerance = 0.03;
 /** An interval wider than this says nothing about a few percent. */
 const controlWidth = 0.2;
@@ -82,7 +80,7 @@ export interface RowSummary {
   readonly against: AgainstSummary | null;
   readonly blocks: number;
   readonly discarded: number;
-  /** True when more than half of the blocks broke the rule: then all are kept, and none of it is worth much. */
+  /** True when fewer than half as many blocks as planned kept the rule: then all are kept, and none of it is worth much. */
   readonly disturbed: boolean;
   readonly stealShare: number;
   readonly othersShare: number;
@@ -92,7 +90,8 @@ export interface RowSummary {
 export function summarize(workload: Workload, samples: RowSamples): RowSummary {
   const all = samples.launches.flatMap((launch) => launch.blocks);
   const calm = all.filter(isCalm);
-  const disturbed = calm.length * 2 < all.length;
+  const planned = samples.launches.reduce((sum, launch) => sum + launch.planned, 0);
+  const disturbed = calm.length * 2 < planned;
   const launches = samples.launches.map((launch) =>
     (disturbed ? launch.blocks : launch.blocks.filter(isCalm)).map(armBlocks),
   );
@@ -102,7 +101,10 @@ export function summarize(workload: Workload, samples: RowSamples): RowSummary {
     if (!names.includes(above) || !names.includes(below)) return null;
     return bootstrapMedian(
       launches.map((each) =>
-        each.map((block) => block.get(above)![metric] / block.get(below)![metric]),
+        each.flatMap((block) => {
+          const [upper, lower] = [block.get(above), block.get(below)];
+          return upper === undefined || lower === undefined ? [] : [upper[metric] / lower[metric]];
+        }),
       ),
     );
   };
@@ -117,10 +119,11 @@ export function summarize(workload: Workload, samples: RowSamples): RowSummary {
   return {
     name: samples.name,
     arms: names.map((name) => {
+      const own = launches.map((each) => each.flatMap((block) => block.get(name) ?? []));
       const middle = (metric: keyof ArmBlock): number =>
-        median(blocks.map((block) => block.get(name)![metric]));
+        median(own.flat().map((block) => block[metric]));
       const estimate = (metric: keyof ArmBlock): Estimate =>
-        bootstrapMedian(launches.map((each) => each.map((block) => block.get(name)![metric])));
+        bootstrapMedian(own.map((each) => each.map((block) => block[metric])));
       const isSubject = name === subjectName;
       return {
         name,
@@ -162,10 +165,6 @@ export function summarize(workload: Workload, samples: RowSamples): RowSummary {
 function controlVerdict({ low, high }: Estimate): ControlVerdict {
   if (!(low <= 1 + controlTolerance && high >= 1 - controlTolerance)) return 'fails';
   return high - low > controlWidth ? 'wide' : 'holds';
-}
-
-function isCalm(block: BlockSample): boolean {
-  return block.stealShare <= maxStealShare && block.othersShare <= maxOthersShare;
 }
 
 function armBlocks(block: BlockSample): Map<string, ArmBlock> {
