@@ -5,6 +5,7 @@ import { type Attack, type AttackResult, AttackRunner, withinTimes } from './att
 import { clientAttacks } from './client.ts';
 import { type ClientAttack, runClientAttack } from './client-attack.ts';
 import { applicationAttacks, clientCallAttacks, tlsServerAttacks } from './client-calls.ts';
+import { fairnessAttacks } from './fairness.ts';
 import { frameAttacks } from './frames.ts';
 import { freshAttacks, freshTlsAttacks } from './fresh.ts';
 import { freshClientAttacks } from './fresh-client.ts';
@@ -43,6 +44,7 @@ export async function runAttacks(
       ...processAttacks,
       ...observerAttacks,
       ...freshAttacks,
+      ...fairnessAttacks,
       ...tlsAttacks(server),
       ...freshTlsAttacks(server),
     ];
