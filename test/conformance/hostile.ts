@@ -9,12 +9,13 @@ export async function runHostile(
   report: (result: SuiteResult) => void,
 ): Promise<void> {
   const failed: string[] = [];
-  let [held, broken] = [0, 0];
+  let [held, broken, skipped] = [0, 0, 0];
   await runAttacks(
     ({ id }) => selection.length === 0 || selection.some((wanted) => id.startsWith(wanted)),
     (result) => {
       console.log(describeAttack(result));
-      if (result.failures.length === 0) held += 1;
+      if (result.notRun !== undefined) skipped += 1;
+      else if (result.failures.length === 0) held += 1;
       else {
         broken += 1;
         failed.push(`${result.id} ${result.title}:`, ...result.failures.map((text) => `  ${text}`));
@@ -22,5 +23,5 @@ export async function runHostile(
     },
     true,
   );
-  report({ name: 'hostile', passed: held, failed: broken, skipped: 0, output: failed.join('\n') });
+  report({ name: 'hostile', passed: held, failed: broken, skipped, output: failed.join('\n') });
 }

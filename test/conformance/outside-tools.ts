@@ -4,8 +4,8 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { projectFolder } from '../support/project.ts';
 
 /** A program that can be run. */
@@ -80,6 +80,10 @@ function folderOf({ folder = 'bin' }: GoModule): string {
   return join(toolsFolder, folder);
 }
 
+function buildFolderOf({ name }: GoModule): string {
+  return join(toolsFolder, 'go', name.replaceAll('/', '-'));
+}
+
 /** Finds or builds the programs of `module`. Returns why there are none as a string. */
 export function findOrBuild(
   module: GoModule,
@@ -101,6 +105,32 @@ export function findOrBuild(
   return refusal;
 }
 
+/**
+ * Builds a program of our own against `module`, next to the programs of that. `source` is the path of its one file from the project's folder.
+ * Returns why it cannot be had as a string.
+ */
+export function buildAgainst(
+  module: GoModule,
+  source: string,
+  say: (text: string) => void,
+): OutsideTool | string {
+  const tools = findOrBuild(module, say);
+  if (typeof tools === 'string') return tools;
+  const folder = buildFolderOf(module);
+  if (!existsSync(join(folder, 'go.mod'))) return `${module.name} was not built here`;
+  const name = basename(source, '.go');
+  mkdirSync(join(folder, name), { recursive: true });
+  copyFileSync(join(projectFolder, source), join(folder, name, 'main.go'));
+  const path = join(folderOf(module), name);
+  const run = spawnSync('go', ['build', '-o', path, `./${name}`], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: STEP_TIMEOUT_MS,
+  });
+  if (run.status !== 0) return lastLine(run.stderr || String(run.error));
+  return { path, version: [...tools.values()][0]!.version };
+}
+
 /** The programs of `module` if they have been built before. */
 export function findBuilt(module: GoModule): Map<string, OutsideTool> | null {
   const binFolder = folderOf(module);
@@ -120,7 +150,7 @@ export function findBuilt(module: GoModule): Map<string, OutsideTool> | null {
 /** Builds in a module of its own, so that the versions of everything are those named here. Returns an empty string, or what went wrong. */
 function build(module: GoModule, version: string, requires: readonly string[]): string {
   const binFolder = folderOf(module);
-  const folder = join(toolsFolder, 'go', module.name.replaceAll('/', '-'));
+  const folder = buildFolderOf(module);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   mkdirSync(binFolder, { recursive: true });

@@ -38,12 +38,17 @@ export interface Attack {
   run(context: AttackContext): Promise<void>;
 }
 
+/** What an attack throws that cannot be run here. */
+export class NotRun extends Error {}
+
 /** How an attack went. */
 export interface AttackResult {
   readonly id: string;
   readonly title: string;
   /** What went wrong; empty when the victim held. */
   readonly failures: readonly string[];
+  /** Why it was not run. */
+  readonly notRun?: string;
   /** Growth of heapUsed + external at the peak, and after the attack's connections were gone. */
   readonly peakOctets: number;
   readonly keptOctets: number;
@@ -146,6 +151,7 @@ async function runAgainst(
 ): Promise<AttackResult> {
   const failures: string[] = [];
   const notes: string[] = [];
+  let notRun = '';
   const peers: RawPeer[] = [];
   const hasBystander = attack.alone !== true && attack.tls === undefined;
   const bystander = hasBystander ? process : null;
@@ -167,7 +173,8 @@ async function runAgainst(
       },
     });
   } catch (error) {
-    failures.push(error instanceof Error ? error.message : String(error));
+    if (error instanceof NotRun) notRun = error.message;
+    else failures.push(error instanceof Error ? error.message : String(error));
   }
   const timeMs = performance.now() - startMs;
   for (const peer of peers) peer.socket.destroy();
@@ -212,6 +219,7 @@ async function runAgainst(
     id: attack.id,
     title: attack.title,
     failures,
+    ...(notRun === '' ? {} : { notRun }),
     peakOctets: peak,
     keptOctets: kept,
     stallMs: during?.stallMs ?? 0,

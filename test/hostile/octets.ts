@@ -46,6 +46,8 @@ export const Path = {
   ECHO_STREAM: '/test.Echo/Stream',
   /** Answers after 100 ms and ignores that its call was aborted. */
   SLOW: '/hostile.Work/Slow',
+  /** Answers after 30 ms; ends at once when its call is aborted. */
+  LATER: '/hostile.Work/Later',
   /** Never answers and never settles, until the victim is told. */
   NEVER: '/hostile.Work/Never',
   /** Streams what its request asks for: count and size as text, `100 1024`. */

@@ -10,6 +10,7 @@ import { frameAttacks } from './frames.ts';
 import { freshAttacks, freshTlsAttacks } from './fresh.ts';
 import { freshClientAttacks } from './fresh-client.ts';
 import { grpcAttacks } from './grpc.ts';
+import { honestPeers } from './honest-peers.ts';
 import { hpackAttacks } from './hpack.ts';
 import { observerAttacks } from './observers.ts';
 import { streamLifecycleAttacks } from './stream-lifecycle.ts';
@@ -45,6 +46,7 @@ export async function runAttacks(
       ...observerAttacks,
       ...freshAttacks,
       ...fairnessAttacks,
+      ...honestPeers,
       ...tlsAttacks(server),
       ...freshTlsAttacks(server),
     ];
@@ -111,8 +113,9 @@ const MIB = 2 ** 20;
 
 /** One line about one attack. */
 export function describeAttack(result: AttackResult): string {
-  const { id, title, failures, peakOctets, keptOctets, timeMs, cpuMs, stallMs } = result;
+  const { id, title, failures, notRun, peakOctets, keptOctets, timeMs, cpuMs, stallMs } = result;
   const { bystanderCalls, bystanderP99Ms, note = '' } = result;
+  if (notRun !== undefined) return `not run ${id} ${title}: ${notRun}`;
   const memory = `+${(Math.max(0, peakOctets) / MIB).toFixed(1)} MiB, ${(keptOctets / MIB).toFixed(1)} stay`;
   const times = `${timeMs.toFixed(0)} ms, CPU ${cpuMs.toFixed(0)}, stall ${stallMs.toFixed(0)}`;
   const others =

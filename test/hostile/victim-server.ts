@@ -14,6 +14,7 @@ import type { ServerReport, VictimCommand, VictimSetup } from './victim.ts';
 import { ProcessWatch } from './victim-watch.ts';
 
 const SLOW_MS = 100;
+const LATER_MS = 30;
 
 const watch = new ProcessWatch();
 const setup = JSON.parse(process.argv[2] ?? '{}') as VictimSetup;
@@ -52,6 +53,21 @@ function slow(call: ServerCall): ServerCallListener {
   return listener({
     onCancel: () => {
       aborted += 1;
+    },
+  });
+}
+
+function later(call: ServerCall): ServerCallListener {
+  started();
+  const timer = setTimeout(() => {
+    call.sendUnaryAndClose(new Uint8Array(0), null);
+    settle(call);
+  }, LATER_MS);
+  return listener({
+    onCancel() {
+      clearTimeout(timer);
+      aborted += 1;
+      settle(call);
     },
   });
 }
@@ -234,6 +250,7 @@ const server = new WatchedServer({
 server.addMethods(new EchoService().methods);
 server.addMethods([
   served('Slow', Cardinality.UNARY_UNARY, slow),
+  served('Later', Cardinality.UNARY_UNARY, later),
   served('Never', Cardinality.UNARY_UNARY, never),
   served('Download', Cardinality.UNARY_STREAM, download),
   served('Park', Cardinality.STREAM_STREAM, park),

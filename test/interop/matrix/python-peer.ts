@@ -40,6 +40,8 @@ export const GRPCIO: MatrixPeer = {
   async prepare(say) {
     const refusal = install(say);
     if (refusal !== '') return refusal;
+    const made = generate();
+    if (made !== '') return made;
     const environment = {
       PYTHONPATH: join(FOLDER, 'generated'),
       GRPC_VERBOSITY: 'NONE',
@@ -50,17 +52,28 @@ export const GRPCIO: MatrixPeer = {
       arguments: [join(PROGRAMS, name)],
       environment,
     });
-    const version = spawnSync(PYTHON, ['-c', 'import grpc; print(grpc.__version__)'], {
-      encoding: 'utf8',
-    });
     return {
-      version: version.stdout.trim(),
+      version: versionOfGrpcio(),
       startServer: (setup) => startServer(program('server.py'), setup),
       runClient: (cases, target, told) =>
         runClientOfMany(program('client.py'), cases, target, told),
     };
   },
 };
+
+/** A Python that has grpcio, with the version of that; or why there is none. */
+export function pythonWithGrpcio(
+  say: (text: string) => void,
+): { readonly path: string; readonly version: string } | string {
+  return install(say) || { path: PYTHON, version: versionOfGrpcio() };
+}
+
+function versionOfGrpcio(): string {
+  const run = spawnSync(PYTHON, ['-c', 'import grpc; print(grpc.__version__)'], {
+    encoding: 'utf8',
+  });
+  return run.stdout.trim();
+}
 
 /** Makes what is not there yet. Returns an empty string, or what went wrong. */
 function install(say: (text: string) => void): string {
@@ -75,6 +88,11 @@ function install(say: (text: string) => void): string {
       run('touch', [join(FOLDER, 'venv', 'complete')]);
     if (refusal !== '') return refusal;
   }
+  return '';
+}
+
+/** Makes the modules of the definitions. Returns an empty string, or what went wrong. */
+function generate(): string {
   const generated = join(FOLDER, 'generated');
   mkdirSync(generated, { recursive: true });
   return run(PYTHON, [
