@@ -84,7 +84,8 @@ export class FrameReader {
   #payloadIsSlab: boolean;
   /** Octets of it that are here, header included. */
   #held: number;
-  readonly #block: HeaderBlock;
+  /** Made for the first header block that does not come in one frame. */
+  #block: HeaderBlock | null;
 
   constructor(options: FrameReaderOptions, decoder: HeaderDecoder) {
     this.maxFrameOctets = DEFAULT_MAX_FRAME_OCTETS;
@@ -98,22 +99,22 @@ export class FrameReader {
     this.#payload = null;
     this.#payloadIsSlab = false;
     this.#held = 0;
-    this.#block = new HeaderBlock(options);
+    this.#block = null;
   }
 
   /** Whether a header block is open: HEADERS without END_HEADERS came and its end did not (limit L7 in time is the caller's). */
   get inHeaderBlock(): boolean {
-    return this.#block.streamId !== 0;
+    return this.openBlockStreamId !== 0;
   }
 
   /** The stream of the open header block, or 0 (L7 in time is the caller's). */
   get openBlockStreamId(): number {
-    return this.#block.streamId;
+    return this.#block === null ? 0 : this.#block.streamId;
   }
 
   /** Octets held for later: an incomplete frame and the fragments of an open header block. */
   get buffered(): number {
-    return this.#held + this.#block.octets;
+    return this.#held + (this.#block?.octets ?? 0);
   }
 
   /** From inside a handler: `read` returns after the current frame. Without effect outside `read`. */
@@ -138,7 +139,7 @@ export class FrameReader {
       this.#failure = error instanceof ConnectionError ? error : internalError(error);
       this.#payload = null;
       this.#held = 0;
-      this.#block.close();
+      this.#block?.close();
       throw this.#failure;
     }
   }
@@ -264,7 +265,7 @@ export class FrameReader {
     // … and so is the reserved bit.
     const streamId = readUint31(head, headAt + 5);
     // RFC 9113 §4.3, §5.5, §6.10: nothing comes between the frames of a header block, not even an unknown type.
-    if (type !== FrameType.CONTINUATION && this.#block.streamId !== 0) {
+    if (type !== FrameType.CONTINUATION && this.openBlockStreamId !== 0) {
       fail(ErrorCode.PROTOCOL_ERROR, 'frame.header-block.interrupted', streamId);
     }
     switch (type) {
@@ -374,6 +375,7 @@ export class FrameReader {
       this.#deliverBlock(streamId, chunk, from, end, endStream, selfDependent, handler);
       return;
     }
+    this.#block ??= new HeaderBlock(this.#options);
     this.#block.open(streamId, endStream, selfDependent, chunk, from, end);
   }
 
@@ -387,7 +389,7 @@ export class FrameReader {
   ): void {
     const block = this.#block;
     // RFC 9113 §6.10: only behind HEADERS or CONTINUATION without END_HEADERS, and on the same stream (so never on stream 0).
-    if (block.streamId === 0) {
+    if (block === null || block.streamId === 0) {
       fail(ErrorCode.PROTOCOL_ERROR, 'frame.continuation.unexpected', streamId);
     }
     if (block.streamId !== streamId) {

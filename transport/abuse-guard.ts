@@ -38,6 +38,14 @@ export class TokenBucket {
   }
 }
 
+/** A bucket from which one token was taken at `owedMs`, if that is not negative. */
+function bucketOwing(owedMs: number, burst: number, perSecond: number, nowMs: number): TokenBucket {
+  if (owedMs < 0) return new TokenBucket(burst, perSecond, nowMs);
+  const bucket = new TokenBucket(burst, perSecond, owedMs);
+  bucket.take(owedMs);
+  return bucket;
+}
+
 /** Late frames that each stream accounts for, beyond those that are remembered with it. */
 const GLITCHES_PER_STREAM = 4;
 
@@ -45,9 +53,13 @@ const GLITCHES_PER_STREAM = 4;
 export class AbuseGuard {
   readonly #limits: Limits;
   readonly #enforcePingPolicy: boolean;
-  readonly #peerResets: TokenBucket;
-  readonly #glitches: TokenBucket;
-  readonly #settings: TokenBucket;
+  /** Each made when something is first taken from it: until then it is full, and most peers never take anything. */
+  #peerResets: TokenBucket | null = null;
+  #glitches: TokenBucket | null = null;
+  #settings: TokenBucket | null = null;
+  /** When the first SETTINGS frame came, which every connection has: taken from the buckets when they are made. Negative: nothing is owed. */
+  #settingsOwedMs = -1;
+  #glitchOwedMs = -1;
   /** Times of our latest resets, a ring made at the first one. */
   #ownResetTimes: Float64Array | null = null;
   #ownResetNext = 0;
@@ -57,21 +69,21 @@ export class AbuseGuard {
   #dataFramesSent = 0;
   #streamsSeen = 0;
   #pingStrikes = 0;
-  #lastPingMs = Number.NEGATIVE_INFINITY;
+  /** Null before the first. */
+  #lastPingMs: number | null = null;
   /** We sent HEADERS or DATA since the last PING. */
   #sentSincePing = false;
 
-  constructor(limits: Limits, nowMs: number, enforcePingPolicy: boolean) {
+  constructor(limits: Limits, enforcePingPolicy: boolean) {
     this.#limits = limits;
     this.#enforcePingPolicy = enforcePingPolicy;
-    this.#peerResets = new TokenBucket(limits.peerResetBurst, limits.peerResetsPerSecond, nowMs);
-    this.#glitches = new TokenBucket(limits.glitchBurst, limits.glitchesPerSecond, nowMs);
-    this.#settings = new TokenBucket(limits.settingsBurst, limits.settingsPerSecond, nowMs);
     this.#smallDataBudget = limits.smallDataBudgetOctets;
   }
 
   /** L3: the peer reset a stream whose call was unfinished (Rapid Reset, CVE-2023-44487). */
   onPeerReset(nowMs: number): Verdict {
+    const { peerResetBurst, peerResetsPerSecond } = this.#limits;
+    this.#peerResets ??= new TokenBucket(peerResetBurst, peerResetsPerSecond, nowMs);
     return this.#peerResets.take(nowMs) ? null : 'too_many_resets';
   }
 
@@ -90,11 +102,27 @@ export class AbuseGuard {
 
   /** L10: a frame that did no work. */
   onGlitch(nowMs: number): Verdict {
+    if (this.#glitches === null) {
+      const { glitchBurst, glitchesPerSecond } = this.#limits;
+      this.#glitches = bucketOwing(this.#glitchOwedMs, glitchBurst, glitchesPerSecond, nowMs);
+    }
     return this.#glitches.take(nowMs) ? null : 'too_many_glitches';
   }
 
   /** L12: a SETTINGS frame without ACK. */
   onSettings(nowMs: number): Verdict {
+    const { settingsBurst, settingsPerSecond, glitchBurst } = this.#limits;
+    if (this.#settings === null) {
+      if (this.#settingsOwedMs < 0 && settingsBurst >= 1 && glitchBurst >= 1) {
+        this.#settingsOwedMs = nowMs;
+        if (this.#glitches === null) {
+          this.#glitchOwedMs = nowMs;
+          return null;
+        }
+        return this.onGlitch(nowMs);
+      }
+      this.#settings = bucketOwing(this.#settingsOwedMs, settingsBurst, settingsPerSecond, nowMs);
+    }
     return this.#settings.take(nowMs) ? this.onGlitch(nowMs) : 'too_many_settings';
   }
 
@@ -112,7 +140,7 @@ export class AbuseGuard {
       const { pingMinIntervalMs, pingMinIntervalWithoutCallsMs, pingStrikes } = this.#limits;
       const least = hasStreams ? pingMinIntervalMs : pingMinIntervalWithoutCallsMs;
       // gRFC A8: the first ping is free; one that comes too soon after the last is a strike.
-      if (nowMs - this.#lastPingMs < least) {
+      if (this.#lastPingMs !== null && nowMs - this.#lastPingMs < least) {
         this.#pingStrikes += 1;
         if (this.#pingStrikes > pingStrikes) return 'too_many_pings';
       }
@@ -130,7 +158,8 @@ export class AbuseGuard {
   onStreamOpened(): void {
     this.#streamsSeen += 1;
     // Streams that end early have frames under way, which may come when they are forgotten (L32): calls by the thousand explain some.
-    this.#glitches.give(GLITCHES_PER_STREAM);
+    if (this.#glitches !== null) this.#glitches.give(GLITCHES_PER_STREAM);
+    else this.#glitchOwedMs = -1;
   }
 
   /** L13, L14: a DATA frame of `octets` payload. `emptyInARow`: how many empty ones the stream has had in a row, this one included. */

@@ -4,7 +4,7 @@
  */
 
 /** Octets received since the last sample before another round trip is worth measuring: small calls never cause a PING. */
-const SAMPLE_FROM_OCTETS = 65_536;
+export const SAMPLE_FROM_OCTETS = 65_536;
 
 /** Each sample that changes nothing doubles the octets before the next, up to this: a steady stream is not worth a PING each round trip. */
 const SAMPLE_AT_MOST_OCTETS = 16_777_216;

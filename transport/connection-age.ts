@@ -17,6 +17,11 @@ export interface AgingConnection {
   runTimer(action: () => void): void;
 }
 
+/** Whether `limits` bound the age of connections or their idle time at all. */
+export function limitsAge(limits: Limits): boolean {
+  return Number.isFinite(limits.maxConnectionIdleMs) || Number.isFinite(limits.maxConnectionAgeMs);
+}
+
 /** The timers of one connection. */
 export class ConnectionAge {
   readonly #clock: Clock;

@@ -25,6 +25,7 @@ import { ConnectionTimers } from './connection-timers.ts';
 import { DrainGuard } from './drain-guard.ts';
 import { FrameReceiver } from './frame-receiver.ts';
 import { withTrace } from './frame-trace.ts';
+import { framingLimits } from './framing-limits.ts';
 import type { Limits } from './limits.ts';
 import type { TransportObserver } from './observer.ts';
 import { localSettings, RemoteSettings } from './settings.ts';
@@ -50,8 +51,8 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   readonly #duplex: ByteDuplex;
   readonly #role: ConnectionRole;
   readonly #observer: TransportObserver | null;
-  /** L21; a client's calls have deadlines instead. */
-  readonly #drainGuard: DrainGuard | null;
+  /** L21, made when first needed; a client's calls have deadlines instead. */
+  #drainGuard: DrainGuard | null;
   readonly #decoder: HpackDecoder;
   readonly #reader: FrameReader;
   readonly #nextTurn: (run: () => void) => void;
@@ -62,7 +63,8 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   #pausedForTurn = false;
   #pausedForPipe = false;
   #turnBooked = false;
-  #backlog: Uint8Array[] = [];
+  /** Null where there is none. */
+  #backlog: Uint8Array[] | null = null;
   #backlogOffset = 0;
   #closedNotified = false;
 
@@ -76,7 +78,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.limits = limits;
     this.clock = clock;
     this.nowMs = clock.now();
-    this.guard = new AbuseGuard(limits, this.nowMs, !role.isClient);
+    this.guard = new AbuseGuard(limits, !role.isClient);
     this.streams = new StreamTable(limits.maxRememberedStreams, limits.rememberedStreamMs);
     this.output = new ConnectionOutput(duplex, this.guard, options, this);
     this.receiver = new FrameReceiver(this, role);
@@ -87,26 +89,15 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
       role.isClient,
       options.keepaliveWithoutCalls ?? false,
     );
-    this.#drainGuard = role.isClient ? null : new DrainGuard(clock, limits, this);
+    this.#drainGuard = null;
     this.#duplex = duplex;
     this.#role = role;
     this.#observer = observer;
     this.#nextTurn = options.nextTurn ?? defaultNextTurn;
-    this.#decoder = new HpackDecoder({
-      maxTableOctets: limits.decoderTableOctets,
-      maxHeaderListOctets: limits.maxHeaderListOctets,
-      maxHeaderFields: limits.maxHeaderFields,
-      maxTableSizeUpdates: limits.maxTableSizeUpdates,
-    });
+    const framing = framingLimits(limits);
+    this.#decoder = new HpackDecoder(framing.decoder);
     this.#reader = new FrameReader(
-      {
-        role: side,
-        maxSettingsEntries: limits.maxSettingsEntries,
-        maxContinuationFrames: limits.maxContinuationFrames,
-        maxEmptyContinuationFrames: limits.maxEmptyContinuationFrames,
-        maxHeaderBlockOctets: limits.maxHeaderBlockOctets,
-        maxGoAwayDebugOctets: limits.maxGoAwayDebugOctets,
-      },
+      role.isClient ? framing.clientReader : framing.serverReader,
       this.#decoder,
     );
   }
@@ -158,8 +149,10 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
       return;
     }
     if (this.#observer !== null) this.#observer.onOctetsReceived?.(chunk.subarray(0, end));
-    if (this.#pausedForTurn || this.#pausedForPipe) this.#backlog.push(cloneOctets(chunk, 0, end));
-    else this.#read(chunk, 0, end);
+    if (this.#pausedForTurn || this.#pausedForPipe) {
+      this.#backlog ??= [];
+      this.#backlog.push(cloneOctets(chunk, 0, end));
+    } else this.#read(chunk, 0, end);
   }
 
   #read(chunk: Uint8Array, start: number, end: number): void {
@@ -193,6 +186,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   /** What is left of a read comes first in the next turn. A lent chunk is copied; one from the backlog is ours. */
   #keepForLater(chunk: Uint8Array, start: number, end: number): void {
     const isOurs = !isLent(chunk);
+    this.#backlog ??= [];
     this.#backlog.unshift(isOurs ? chunk : cloneOctets(chunk, start, end));
     this.#backlogOffset = isOurs ? start : 0;
   }
@@ -209,27 +203,32 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   #bookTurn(): void {
     if (this.#turnBooked || this.#pausedForPipe) return;
     this.#turnBooked = true;
-    this.#nextTurn(this.#continueReading);
+    this.#nextTurn(() => this.#continueReading());
   }
 
-  readonly #continueReading = (): void => {
+  get #hasBacklog(): boolean {
+    return this.#backlog !== null && this.#backlog.length > 0;
+  }
+
+  #continueReading(): void {
     this.#turnBooked = false;
     // A blocked pipe is no reason to stop: were both ends to wait for the other to read, neither ever would.
     if (this.lifecycle >= Lifecycle.CLOSING || this.#pausedForPipe) return;
-    const chunk = this.#backlog.shift();
+    const chunk = this.#backlog?.shift();
     if (chunk !== undefined) {
       const offset = this.#backlogOffset;
       this.#backlogOffset = 0;
       this.#read(chunk, offset, chunk.length);
     }
     if (this.lifecycle >= Lifecycle.CLOSING) return;
-    if (this.#backlog.length > 0) {
+    if (this.#hasBacklog) {
       this.#bookTurn();
       return;
     }
+    this.#backlog = null;
     this.#pausedForTurn = false;
     if (!this.#pausedForPipe) this.#duplex.resume();
-  };
+  }
 
   #runReadEnd(): void {
     while (this.#role.onReadEnd()) this.output.flush();
@@ -240,7 +239,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.output.onPipeWritable();
     if (this.#pausedForPipe && !this.output.pipeBlocked) {
       this.#pausedForPipe = false;
-      if (this.#backlog.length > 0) {
+      if (this.#hasBacklog) {
         this.#pausedForTurn = true;
         this.#bookTurn();
       } else if (!this.#pausedForTurn) this.#duplex.resume();
@@ -290,7 +289,9 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
 
   /** The last part of a stream's output waits behind octets that wait. */
   onOutputFinished(stream: Http2Stream): void {
-    this.#drainGuard?.watch(stream);
+    if (this.#role.isClient) return;
+    this.#drainGuard ??= new DrainGuard(this.clock, this.limits, this);
+    this.#drainGuard.watch(stream);
   }
 
   // ---- errors and the end ----------------------------------------------------------------------------------------
@@ -503,7 +504,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.lifecycle = Math.max(this.lifecycle, Lifecycle.CLOSING) as Lifecycle;
     this.timers.stop();
     this.#drainGuard?.stop();
-    this.#backlog = [];
+    this.#backlog = null;
     const { goAwayCode, goAwayDebug } = this.#role;
     this.#role.onClosed({ errorCode, initiator, message, cause, goAwayCode, goAwayDebug });
   }

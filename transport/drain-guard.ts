@@ -55,13 +55,13 @@ export class DrainGuard {
       drainIntervalMs,
       () => {
         this.#timer = null;
-        this.#connection.runTimer(this.#check);
+        this.#connection.runTimer(() => this.#check());
       },
       false,
     );
   }
 
-  readonly #check = (): void => {
+  #check(): void {
     const connection = this.#connection;
     const { dataOctetsSent } = connection.output;
     const sent = dataOctetsSent - this.#sentAtCheck;
@@ -75,7 +75,7 @@ export class DrainGuard {
       } else watched += 1;
     });
     if (watched > 0) this.#arm();
-  };
+  }
 
   /** `sent`: octets that the whole connection sent since the last check. */
   #isTooSlow(stream: Http2Stream, record: DrainRecord, sent: number): boolean {

@@ -6,7 +6,7 @@
 import { DEFAULT_WINDOW_OCTETS, ErrorCode, SettingId } from '../framing/constants.ts';
 import { ConnectionError, type ErrorToken } from '../framing/errors.ts';
 import type { FrameHandler, HeaderList } from '../framing/frame-handler.ts';
-import { BdpEstimator } from './bdp-estimator.ts';
+import { BdpEstimator, SAMPLE_FROM_OCTETS } from './bdp-estimator.ts';
 import type { Http2Connection } from './connection.ts';
 import type { ConnectionRole } from './connection-role.ts';
 import { ReceiveWindow } from './flow-control.ts';
@@ -30,7 +30,9 @@ export class FrameReceiver implements FrameHandler {
   readonly #connection: Http2Connection;
   readonly #role: ConnectionRole;
   readonly #receiveWindow: ReceiveWindow = new ReceiveWindow(DEFAULT_WINDOW_OCTETS, 0);
-  readonly #bdp: BdpEstimator;
+  /** Made when enough octets have come for a first sample. */
+  #bdp: BdpEstimator | null = null;
+  #octetsBeforeBdp = 0;
   /** The window a stream of ours starts with. */
   #streamWindowOctets: number;
   #windowsLowered = false;
@@ -41,10 +43,9 @@ export class FrameReceiver implements FrameHandler {
   constructor(connection: Http2Connection, role: ConnectionRole) {
     this.#connection = connection;
     this.#role = role;
-    const { streamWindowOctets, maxStreamWindowOctets } = connection.limits;
+    const { streamWindowOctets } = connection.limits;
     // Never below the initial 65,535, which the peer may use until it has applied our SETTINGS (RFC 9113 §6.9.3).
     this.#streamWindowOctets = Math.max(streamWindowOctets, DEFAULT_WINDOW_OCTETS);
-    this.#bdp = new BdpEstimator(this.#streamWindowOctets, maxStreamWindowOctets);
   }
 
   /** The window that a new stream offers. */
@@ -69,10 +70,21 @@ export class FrameReceiver implements FrameHandler {
     });
   }
 
+  /** DATA of `octets` arrived. True when a PING should be sent to start a sample. */
+  #isWorthSampling(octets: number): boolean {
+    if (this.#bdp !== null) return this.#bdp.onData(octets);
+    this.#octetsBeforeBdp += octets;
+    if (this.#octetsBeforeBdp < SAMPLE_FROM_OCTETS) return false;
+    const { streamWindowOctets, maxStreamWindowOctets } = this.#connection.limits;
+    const windowOctets = Math.max(streamWindowOctets, DEFAULT_WINDOW_OCTETS);
+    this.#bdp = new BdpEstimator(windowOctets, maxStreamWindowOctets);
+    return this.#bdp.onData(this.#octetsBeforeBdp);
+  }
+
   /** A round trip was measured while DATA flowed: the windows follow the estimate, within L30. */
   onBdpRoundTrip(): void {
     const { limits, timers, output, streams } = this.#connection;
-    if (timers.settingsPending || !this.#bdp.onRoundTrip()) return;
+    if (timers.settingsPending || this.#bdp === null || !this.#bdp.onRoundTrip()) return;
     // L29: windows grow only while all streams together could hold what they allow.
     if (this.#bdp.windowOctets * streams.size > limits.maxUnreadOctets) return;
     const growth = this.#bdp.windowOctets - this.#streamWindowOctets;
@@ -153,7 +165,7 @@ export class FrameReceiver implements FrameHandler {
         return;
       }
     }
-    if (this.#bdp.onData(payload)) this.#connection.timers.sampleBdp();
+    if (this.#isWorthSampling(payload)) this.#connection.timers.sampleBdp();
     stream.emptyDataInARow = payload === 0 ? stream.emptyDataInARow + 1 : 0;
     this.#connection.enforce(
       this.#connection.guard.onData(payload, endStream, stream.emptyDataInARow),

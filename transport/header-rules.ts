@@ -48,6 +48,15 @@ type Kind = (typeof Kind)[keyof typeof Kind];
 /** Lists remembered as well-formed, per kind: as many as a decoder is likely to hand out again. */
 const MEMO_SLOTS = 4;
 
+/** A list found well-formed, and what it said. */
+interface CheckedList {
+  readonly headers: HeaderList;
+  readonly contentLength: number;
+  readonly status: number;
+  /** The one of its kind that was found before. */
+  older: CheckedList | null;
+}
+
 /**
  * The checks of one connection. Lists found well-formed are remembered by identity, because the decoder returns the same array for the
  * same block; the fields tell about the list checked last.
@@ -62,10 +71,10 @@ export class HeaderRules {
   #authority: string;
   #goodAuthority: string;
   #host: string | null;
-  readonly #memoLists: (HeaderList | null)[];
-  readonly #memoContentLengths: number[];
-  readonly #memoStatuses: number[];
-  #memoNext: number;
+  /** By kind; each made when it has something to remember, as an end sees two kinds at most and mostly one list of each. */
+  #requests: CheckedList | null;
+  #responses: CheckedList | null;
+  #trailers: CheckedList | null;
 
   constructor() {
     this.contentLength = -1;
@@ -75,46 +84,60 @@ export class HeaderRules {
     this.#authority = '';
     this.#goodAuthority = '';
     this.#host = null;
-    this.#memoLists = new Array<HeaderList | null>(MEMO_SLOTS * 3).fill(null);
-    this.#memoContentLengths = new Array<number>(MEMO_SLOTS * 3).fill(-1);
-    this.#memoStatuses = new Array<number>(MEMO_SLOTS * 3).fill(0);
-    this.#memoNext = 0;
+    this.#requests = null;
+    this.#responses = null;
+    this.#trailers = null;
   }
 
   /** Checks a request's initial list (RFC 9113 §8.3.1); null when it is well-formed. Sets `contentLength`. */
   checkRequest(headers: HeaderList): ErrorToken | null {
-    return this.#check(headers, Kind.REQUEST);
+    if (this.#recall(this.#requests, headers)) return null;
+    const token = this.#check(headers, Kind.REQUEST);
+    if (token === null) this.#requests = this.#remember(this.#requests, headers);
+    return token;
   }
 
   /** Checks a response's initial list (RFC 9113 §8.3.2), 1xx included. Sets `contentLength` and `status`. */
   checkResponse(headers: HeaderList): ErrorToken | null {
-    return this.#check(headers, Kind.RESPONSE);
+    if (this.#recall(this.#responses, headers)) return null;
+    const token = this.#check(headers, Kind.RESPONSE);
+    if (token === null) this.#responses = this.#remember(this.#responses, headers);
+    return token;
   }
 
   /** Checks a trailing list of either side (RFC 9113 §8.1). */
   checkTrailers(headers: HeaderList): ErrorToken | null {
-    return this.#check(headers, Kind.TRAILERS);
+    if (this.#recall(this.#trailers, headers)) return null;
+    const token = this.#check(headers, Kind.TRAILERS);
+    if (token === null) this.#trailers = this.#remember(this.#trailers, headers);
+    return token;
   }
 
   #check(headers: HeaderList, kind: Kind): ErrorToken | null {
-    const base = kind * MEMO_SLOTS;
-    for (let slot = base; slot < base + MEMO_SLOTS; slot++) {
-      if (this.#memoLists[slot] === headers) {
-        this.contentLength = this.#memoContentLengths[slot] as number;
-        this.status = this.#memoStatuses[slot] as number;
-        return null;
-      }
-    }
     this.contentLength = -1;
     this.status = 0;
-    const token = this.#scan(headers, kind);
-    if (token !== null) return token;
-    const slot = base + this.#memoNext;
-    this.#memoNext = (this.#memoNext + 1) % MEMO_SLOTS;
-    this.#memoLists[slot] = headers;
-    this.#memoContentLengths[slot] = this.contentLength;
-    this.#memoStatuses[slot] = this.status;
-    return null;
+    return this.#scan(headers, kind);
+  }
+
+  #recall(latest: CheckedList | null, headers: HeaderList): boolean {
+    for (let known = latest; known !== null; known = known.older) {
+      if (known.headers !== headers) continue;
+      this.contentLength = known.contentLength;
+      this.status = known.status;
+      return true;
+    }
+    return false;
+  }
+
+  /** Remembers the list just checked as the latest of its kind, and forgets the oldest when there are too many. */
+  #remember(latest: CheckedList | null, headers: HeaderList): CheckedList {
+    let kept = 1;
+    for (let known = latest; known !== null; known = known.older) {
+      kept += 1;
+      if (kept === MEMO_SLOTS) known.older = null;
+    }
+    const { contentLength, status } = this;
+    return { headers, contentLength, status, older: latest };
   }
 
   #scan(headers: HeaderList, kind: Kind): ErrorToken | null {

@@ -35,25 +35,43 @@ const STANDSTILL_CHECK_MS = 5000;
 /** A read this recent needs no look at the wall clock. */
 const FRESH_MS = 1000;
 
+/** What a client watches besides: whether the process or its machine stood still, and calls that it gave up. */
+class ClientWatch {
+  /** Looks for a standstill. */
+  check: Timer | null = null;
+  /** By how much the wall clock was ahead of the monotonic one when last looked at. */
+  wallLeadMs: number;
+  /** Calls given up since the read at `givenUpSinceMs`, the latest one then. */
+  givenUp = 0;
+  givenUpSinceMs = Number.NEGATIVE_INFINITY;
+  askedForGivenUpMs = Number.NEGATIVE_INFINITY;
+
+  constructor(wallLeadMs: number) {
+    this.wallLeadMs = wallLeadMs;
+  }
+}
+
+/** True once after the wall clock has run ahead of the monotonic one: most systems stop the latter while they sleep. */
+function hasSlept(watch: ClientWatch, clock: Clock): boolean {
+  const leadMs = clock.wallNow() - clock.now();
+  const sleptMs = leadMs - watch.wallLeadMs;
+  watch.wallLeadMs = leadMs;
+  return sleptMs >= STANDSTILL_MS;
+}
+
 /** The keepalive of one connection. */
 export class Keepalive {
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #connection: KeptConnection;
-  readonly #isClient: boolean;
   /** gRFC A8: pings go out without open streams too. */
   readonly #withoutCalls: boolean;
   #timer: Timer | null = null;
   #ack: Timer | null = null;
-  #check: Timer | null = null;
   #dormant = false;
-  /** By how much the wall clock was ahead of the monotonic one when last looked at. */
-  #wallLeadMs: number;
   #stopped = false;
-  /** Calls given up since the read at `#givenUpSinceMs`, the latest one then. */
-  #givenUp = 0;
-  #givenUpSinceMs = Number.NEGATIVE_INFINITY;
-  #askedForGivenUpMs = Number.NEGATIVE_INFINITY;
+  /** What only a client watches. */
+  readonly #watch: ClientWatch | null;
 
   constructor(
     clock: Clock,
@@ -65,9 +83,8 @@ export class Keepalive {
     this.#clock = clock;
     this.#limits = limits;
     this.#connection = connection;
-    this.#isClient = isClient;
     this.#withoutCalls = withoutCalls || !isClient;
-    this.#wallLeadMs = clock.wallNow() - clock.now();
+    this.#watch = isClient ? new ClientWatch(clock.wallNow() - clock.now()) : null;
   }
 
   /** The connection has begun. */
@@ -80,10 +97,11 @@ export class Keepalive {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#ack?.cancel();
-    this.#check?.cancel();
     this.#timer = null;
     this.#ack = null;
-    this.#check = null;
+    if (this.#watch === null) return;
+    this.#watch.check?.cancel();
+    this.#watch.check = null;
   }
 
   /** A PING ACK with our payload came. False when no PING of ours is unanswered. */
@@ -95,12 +113,15 @@ export class Keepalive {
 
   /** A client has just written the HEADERS of a new stream. */
   onStreamOpened(): void {
-    this.#check ??= this.#watchForStandstill();
+    const watch = this.#watch;
+    if (watch === null) return;
+    watch.check ??= this.#watchForStandstill(watch);
     const quietMs = this.#clock.now() - this.#connection.lastReadMs;
     if (quietMs < FRESH_MS && !this.#dormant) return;
     const leftMs = this.#limits.keepaliveTimeMs - quietMs;
     // Behind the HEADERS, to which the server has to answer: no server counts such a PING against us (gRFC A8).
-    if (this.#hasSlept() || quietMs >= this.#limits.verifyAfterQuietMs || leftMs <= 0) this.#ping();
+    if (hasSlept(watch, this.#clock) || quietMs >= this.#limits.verifyAfterQuietMs || leftMs <= 0)
+      this.#ping();
     else if (this.#dormant) this.#arm(leftMs);
     this.#dormant = false;
   }
@@ -110,25 +131,31 @@ export class Keepalive {
    * frees our slot, so that their number has no other bound.
    */
   onStreamGivenUp(): void {
+    const watch = this.#watch;
+    if (watch === null) return;
     const { lastReadMs } = this.#connection;
-    if (lastReadMs !== this.#givenUpSinceMs) {
-      this.#givenUpSinceMs = lastReadMs;
-      this.#givenUp = 0;
+    if (lastReadMs !== watch.givenUpSinceMs) {
+      watch.givenUpSinceMs = lastReadMs;
+      watch.givenUp = 0;
     }
-    this.#givenUp += 1;
-    if (this.#givenUp < this.#limits.verifyAfterGivenUpCalls) return;
+    watch.givenUp += 1;
+    if (watch.givenUp < this.#limits.verifyAfterGivenUpCalls) return;
     const nowMs = this.#clock.now();
-    if (nowMs - this.#askedForGivenUpMs < this.#limits.pingMinIntervalMs) return;
-    this.#askedForGivenUpMs = nowMs;
+    if (nowMs - watch.askedForGivenUpMs < this.#limits.pingMinIntervalMs) return;
+    watch.askedForGivenUpMs = nowMs;
     this.#ping();
   }
 
   #arm(delayMs: number): void {
     if (!Number.isFinite(delayMs) || this.#stopped) return;
-    this.#timer = this.#after(delayMs, this.#onQuiet);
+    this.#timer = this.#clock.setTimer(
+      delayMs,
+      () => this.#connection.runTimer(() => this.#onQuiet()),
+      false,
+    );
   }
 
-  readonly #onQuiet = (): void => {
+  #onQuiet(): void {
     this.#timer = null;
     const { keepaliveTimeMs } = this.#limits;
     const quietMs = this.#clock.now() - this.#connection.lastReadMs;
@@ -136,7 +163,7 @@ export class Keepalive {
     else if (this.#withoutCalls || this.#connection.openStreams > 0) this.#ping();
     // gRFC A8: a client without calls does not ping, unless it is told to; servers hold it for abuse.
     else this.#dormant = true;
-  };
+  }
 
   #ping(): void {
     if (this.#ack !== null || this.#stopped) return;
@@ -161,23 +188,15 @@ export class Keepalive {
   }
 
   /** While calls are open: did the process or its machine stand still? Peers and boxes on the way may have given us up meanwhile. */
-  #watchForStandstill(): Timer {
+  #watchForStandstill(watch: ClientWatch): Timer {
     const dueMs = this.#clock.now() + STANDSTILL_CHECK_MS;
     return this.#after(STANDSTILL_CHECK_MS, () => {
-      this.#check = null;
+      watch.check = null;
       if (this.#connection.openStreams === 0) return;
       const stoodStill = this.#clock.now() - dueMs >= STANDSTILL_CHECK_MS;
-      if (this.#hasSlept() || stoodStill) this.#ping();
-      if (!this.#stopped) this.#check = this.#watchForStandstill();
+      if (hasSlept(watch, this.#clock) || stoodStill) this.#ping();
+      if (!this.#stopped) watch.check = this.#watchForStandstill(watch);
     });
-  }
-
-  /** True once after the wall clock has run ahead of the monotonic one: most systems stop the latter while they sleep. */
-  #hasSlept(): boolean {
-    const leadMs = this.#clock.wallNow() - this.#clock.now();
-    const sleptMs = leadMs - this.#wallLeadMs;
-    this.#wallLeadMs = leadMs;
-    return this.#isClient && sleptMs >= STANDSTILL_MS;
   }
 
   #after(delayMs: number, action: () => void): Timer {

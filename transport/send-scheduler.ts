@@ -58,31 +58,29 @@ export interface SchedulerHost {
 }
 
 /** Round robin over the streams with queued octets. */
-export class SendScheduler {
-  readonly #ready: StreamList = new StreamList(WaitList.READY);
+export class SendScheduler extends StreamList {
+  constructor() {
+    super(WaitList.READY);
+  }
 
   get idle(): boolean {
-    return this.#ready.head === null;
+    return this.head === null;
   }
 
   /** The stream has something queued that its own window lets through. */
   add(stream: Http2Stream): void {
-    if (stream.waitList === WaitList.NONE) this.#ready.push(stream);
-  }
-
-  remove(stream: Http2Stream): void {
-    this.#ready.remove(stream);
+    if (stream.waitList === WaitList.NONE) this.push(stream);
   }
 
   /** Writes until nothing is left, the connection window is spent or the output is full. */
   pump(host: SchedulerHost): void {
-    let passes = this.#ready.length;
+    let passes = this.length;
     while (passes > 0) {
-      const stream = this.#ready.shift();
+      const stream = this.shift();
       if (stream === null) return;
       const allowed = host.frameOctetsAllowed();
       const written = stream.writeQueued(allowed);
-      if (written > 0) passes = this.#ready.length + 1;
+      if (written > 0) passes = this.length + 1;
       else passes -= 1;
       // Stopped by its own window: WINDOW_UPDATE or SETTINGS brings it back.
       if (stream.hasQueued && written >= 0) this.add(stream);

@@ -8,7 +8,7 @@ import type { HeaderList } from '../framing/frame-handler.ts';
 import type { ByteDuplex, PeerInfo } from './byte-duplex.ts';
 import type { Clock } from './clock.ts';
 import { Http2Connection } from './connection.ts';
-import { ConnectionAge } from './connection-age.ts';
+import { ConnectionAge, limitsAge } from './connection-age.ts';
 import {
   type ConnectionCloseReason,
   type ConnectionOptions,
@@ -61,7 +61,8 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
   #draining = false;
   /** What the GOAWAY frames of the graceful end say (gRFC A9). */
   #drainReason = 'shutdown';
-  readonly #age: ConnectionAge;
+  /** L28; null where no age is limited. */
+  readonly #age: ConnectionAge | null;
 
   constructor(
     duplex: ByteDuplex,
@@ -71,7 +72,7 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
   ) {
     this.#listener = listener;
     this.#connection = new Http2Connection(duplex, clock, options, this);
-    this.#age = new ConnectionAge(clock, options.limits, this);
+    this.#age = limitsAge(options.limits) ? new ConnectionAge(clock, options.limits, this) : null;
     this.#connection.start();
   }
 
@@ -189,7 +190,7 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
   }
 
   onStreamEnded(): void {
-    if (this.activeStreams === 0) this.#age.onIdle();
+    if (this.activeStreams === 0) this.#age?.onIdle();
     this.#closeIfDrained();
   }
 
@@ -206,7 +207,7 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
   }
 
   onClosed(reason: ConnectionCloseReason): void {
-    this.#age.stop();
+    this.#age?.stop();
     this.#listener.onClosed(reason);
   }
 }

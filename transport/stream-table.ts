@@ -9,13 +9,16 @@ import { CloseCause } from './stream-state.ts';
 const LATE_FRAMES = 16;
 
 /** Slots of a table at its first stream. */
-const FIRST_CAPACITY = 4;
+const FIRST_CAPACITY = 2;
+
+/** Of every table before that. */
+const NO_STREAMS: (Http2Stream | null)[] = [];
 
 /** A table that grew beyond this is let go when its last stream ends. */
 const MAX_IDLE_CAPACITY = 256;
 
 /** Rows of the memory at the first close. */
-const FIRST_ROWS = 4;
+const FIRST_ROWS = 1;
 
 // One remembered stream: its id, 0 in a row not yet used; when and why it ended; octets of DATA, and frames of other kinds, that may still
 // arrive on it without being the peer's fault.
@@ -31,16 +34,16 @@ const FRAMES = 4;
  * that moment reachable, and scavenges free next to nothing.
  */
 export class StreamTable {
-  #ring: (Http2Stream | null)[] = [];
+  #ring: (Http2Stream | null)[] = NO_STREAMS;
   #overflow: Map<number, Http2Stream> | null = null;
   #size = 0;
   readonly #maxRemembered: number;
   readonly #rememberedMs: number;
   /**
    * The memory: a ring of rows of `ROW` numbers. It is made at the first close, and grows only when a row that still counts would have to
-   * go: a connection with few calls holds few rows. One array, because each costs an idle connection more than it has in it.
+   * go: a connection with few calls holds few rows. A plain array: a typed one of this size takes twice the memory.
    */
-  #memory: Float64Array | null = null;
+  #memory: number[] | null = null;
   #rows = 0;
   /** The row to write next. */
   #next = 0;
@@ -108,7 +111,7 @@ export class StreamTable {
     if (this.#size > 0) return true;
     // A burst must not be paid for ever after.
     this.#overflow = null;
-    if (ring.length > MAX_IDLE_CAPACITY) this.#ring = [];
+    if (ring.length > MAX_IDLE_CAPACITY) this.#ring = NO_STREAMS;
     return true;
   }
 
@@ -177,13 +180,13 @@ export class StreamTable {
   }
 
   /** The memory with a row at `#next` that may be written: unused, out of date, or the oldest of as many as there may be. */
-  #roomForOne(nowMs: number): Float64Array {
+  #roomForOne(nowMs: number): number[] {
     let memory = this.#memory;
     if (memory === null || (this.#rows > FIRST_ROWS && this.#isOver(this.#lastCloseMs, nowMs))) {
       // Also after a burst: nothing in a large memory counts any more.
       this.#rows = Math.min(FIRST_ROWS, this.#maxRemembered);
       this.#next = 0;
-      memory = new Float64Array(this.#rows * ROW);
+      memory = new Array<number>(this.#rows * ROW).fill(0);
       this.#memory = memory;
       return memory;
     }
@@ -191,9 +194,9 @@ export class StreamTable {
     if (this.#rows === this.#maxRemembered || memory[oldest] === 0) return memory;
     if (this.#isOver(memory[oldest + CLOSED_MS] ?? 0, nowMs)) return memory;
     const rows = Math.min(2 * this.#rows, this.#maxRemembered);
-    const larger = new Float64Array(rows * ROW);
-    larger.set(memory.subarray(oldest), 0);
-    larger.set(memory.subarray(0, oldest), memory.length - oldest);
+    const larger = new Array<number>(rows * ROW).fill(0);
+    const { length } = memory;
+    for (let at = 0; at < length; at++) larger[at] = memory[(oldest + at) % length] ?? 0;
     this.#next = this.#rows;
     this.#rows = rows;
     this.#memory = larger;

@@ -2,8 +2,11 @@
 
 import { HEADER_FIELD_OVERHEAD_OCTETS } from '../constants.ts';
 
-/** Small, as an idle connection holds four such rings and most peers repeat a few fields. */
+/** Small, as an idle connection holds two such rings and most peers repeat a few fields. */
 const FIRST_CAPACITY = 4;
+
+/** Of every table before its first insertion. */
+const NO_FIELDS: string[] = [];
 
 /**
  * Fields in the order of their insertion. An entry is two strings and nothing else: what some request thought of a field never stays
@@ -11,8 +14,8 @@ const FIRST_CAPACITY = 4;
  * `maxOctets / 32` entries rounded up to a power of two.
  */
 export class DynamicTable {
-  #names: string[] = [];
-  #values: string[] = [];
+  /** Name, value, name, value, …: a ring of pairs. */
+  #fields: string[] = NO_FIELDS;
   /** Ring capacity - 1; the capacity is a power of two, or 0 before the first insertion. */
   #mask = -1;
   /** Ring position of the newest entry. */
@@ -43,12 +46,12 @@ export class DynamicTable {
 
   /** The name at `age`, 0 (newest) … length - 1 (oldest): the entry of index 62 + age. */
   nameAt(age: number): string {
-    return this.#names[(this.#newest - age) & this.#mask]!;
+    return this.#fields[2 * ((this.#newest - age) & this.#mask)]!;
   }
 
   /** The value at `age`, 0 (newest) … length - 1 (oldest). */
   valueAt(age: number): string {
-    return this.#values[(this.#newest - age) & this.#mask]!;
+    return this.#fields[2 * ((this.#newest - age) & this.#mask) + 1]!;
   }
 
   /**
@@ -61,8 +64,8 @@ export class DynamicTable {
     if (octets > this.#maxOctets) return false;
     if (this.#length > this.#mask) this.#grow();
     this.#newest = (this.#newest + 1) & this.#mask;
-    this.#names[this.#newest] = name;
-    this.#values[this.#newest] = value;
+    this.#fields[2 * this.#newest] = name;
+    this.#fields[2 * this.#newest + 1] = value;
     this.#length++;
     this.#octets += octets;
     return true;
@@ -80,11 +83,12 @@ export class DynamicTable {
   /** Removes the oldest entry of a table that has one. */
   evictOldest(): void {
     this.#length -= 1;
-    const oldest = (this.#newest - this.#length) & this.#mask;
+    const oldest = 2 * ((this.#newest - this.#length) & this.#mask);
+    const fields = this.#fields;
     this.#octets -=
-      this.#names[oldest]!.length + this.#values[oldest]!.length + HEADER_FIELD_OVERHEAD_OCTETS;
-    this.#names[oldest] = '';
-    this.#values[oldest] = '';
+      fields[oldest]!.length + fields[oldest + 1]!.length + HEADER_FIELD_OVERHEAD_OCTETS;
+    fields[oldest] = '';
+    fields[oldest + 1] = '';
   }
 
   /** Removes all entries. */
@@ -104,15 +108,14 @@ export class DynamicTable {
 
   #grow(): void {
     const capacity = this.#mask < 0 ? FIRST_CAPACITY : (this.#mask + 1) * 2;
-    // At their exact size: an array that grows by itself takes room for seventeen at once.
-    const names = new Array<string>(capacity).fill('');
-    const values = new Array<string>(capacity).fill('');
+    // At its exact size: an array that grows by itself takes room for seventeen at once.
+    const fields = new Array<string>(2 * capacity).fill('');
     for (let age = 0; age < this.#length; age++) {
-      names[this.#length - 1 - age] = this.nameAt(age);
-      values[this.#length - 1 - age] = this.valueAt(age);
+      const at = 2 * (this.#length - 1 - age);
+      fields[at] = this.nameAt(age);
+      fields[at + 1] = this.valueAt(age);
     }
-    this.#names = names;
-    this.#values = values;
+    this.#fields = fields;
     this.#newest = (this.#length - 1) & (capacity - 1);
     this.#mask = capacity - 1;
   }

@@ -54,7 +54,10 @@ export class NameRecord {
 /** The static and the dynamic table of one encoder. Names and values are latin1 text. */
 export class EncoderIndex {
   readonly #table: DynamicTable;
-  readonly #names: Map<string, NameRecord> = new Map();
+  /** Null where nothing is known of any name but what the table tells. */
+  #names: Map<string, NameRecord> | null = null;
+  /** Whether records count what values were like, which the table does not tell: from the first field on that is no template's. */
+  keepsHistory = false;
   #insertions = 0;
   #changes = 0;
 
@@ -80,13 +83,14 @@ export class EncoderIndex {
 
   /** The record of `name`, which is made if there is none; it is valid until the next call. */
   record(name: string): NameRecord {
-    const known = this.#names.get(name);
+    const names = this.#names ?? this.#recallNames();
+    const known = names.get(name);
     if (known !== undefined) return known;
     const record = new NameRecord(name);
     if (name.length <= MAX_REMEMBERED_NAME_OCTETS) {
       // No more names than entries are in use, so each sweep frees many and the sweeps stay rare.
-      if (this.#names.size >= MAX_IDLE_NAMES + this.#table.length) this.#forgetIdleNames();
-      this.#names.set(name, record);
+      if (names.size >= MAX_IDLE_NAMES + this.#table.length) this.#forgetIdleNames(names);
+      names.set(name, record);
     }
     return record;
   }
@@ -152,13 +156,7 @@ export class EncoderIndex {
     table.insert(record.name, value);
     this.#insertions++;
     this.#changes++;
-    // The only entry of a name is found by its value alone: a Map per name is most of what an idle encoder would hold.
-    if (record.newest > 0) {
-      record.entries ??= new Map([[record.newestValue, record.newest]]);
-      record.entries.set(value, this.#insertions);
-    }
-    record.newest = this.#insertions;
-    record.newestValue = value;
+    noteInsertion(record, value, this.#insertions);
   }
 
   /** Sets the maximum size and evicts down to it (RFC 7541 §4.3). */
@@ -178,7 +176,7 @@ export class EncoderIndex {
     while (table.length > 0 && table.octets > octets) {
       const oldest = table.length - 1;
       const insertion = this.#insertions - oldest;
-      const record = this.#names.get(table.nameAt(oldest));
+      const record = this.#names?.get(table.nameAt(oldest));
       // A record with entries stays in the map; only a newer entry of the same field or name may have taken its place there.
       if (record !== undefined) {
         const value = table.valueAt(oldest);
@@ -194,11 +192,46 @@ export class EncoderIndex {
     }
   }
 
-  #forgetIdleNames(): void {
-    for (const [name, record] of this.#names) {
-      if (record.newest === 0) this.#names.delete(name);
+  #forgetIdleNames(names: Map<string, NameRecord>): void {
+    for (const [name, record] of names) {
+      if (record.newest === 0) names.delete(name);
     }
   }
+
+  /**
+   * Lets go of all records, if they are to be had again from the table. Those of a connection whose blocks are templates only would be most of
+   * what its encoder holds, and are not looked at once the blocks are kept.
+   */
+  forgetNames(): void {
+    if (!this.keepsHistory) this.#names = null;
+  }
+
+  #recallNames(): Map<string, NameRecord> {
+    const names = new Map<string, NameRecord>();
+    const table = this.#table;
+    for (let age = table.length - 1; age >= 0; age--) {
+      const name = table.nameAt(age);
+      let record = names.get(name);
+      if (record === undefined) {
+        record = new NameRecord(name);
+        names.set(name, record);
+      }
+      noteInsertion(record, table.valueAt(age), this.#insertions - age);
+    }
+    this.#names = names;
+    return names;
+  }
+}
+
+/** The entry of number `insertion` has the name of `record`, and `value`. */
+function noteInsertion(record: NameRecord, value: string, insertion: number): void {
+  // The only entry of a name is found by its value alone: a Map per name is most of what a busy encoder would hold.
+  if (record.newest > 0) {
+    record.entries ??= new Map([[record.newestValue, record.newest]]);
+    record.entries.set(value, insertion);
+  }
+  record.newest = insertion;
+  record.newestValue = value;
 }
 
 function fieldOctets(record: NameRecord, value: string): number {

@@ -36,6 +36,9 @@ export interface HpackDecoderLimits {
 // Huffman strings are decoded into here and at once made text. All decoders share it, as none is interrupted.
 let scratch: Uint8Array = allocateSlab(4096);
 
+/** Where the decoder at work reads next; shared for the same reason. */
+const cursor: Cursor = { position: 0 };
+
 function compressionError(token: ErrorToken): ConnectionError {
   return new ConnectionError(ErrorCode.COMPRESSION_ERROR, token);
 }
@@ -44,8 +47,8 @@ function compressionError(token: ErrorToken): ConnectionError {
 export class HpackDecoder {
   readonly #limits: HpackDecoderLimits;
   readonly #table: DynamicTable = new DynamicTable(DEFAULT_HEADER_TABLE_OCTETS);
-  readonly #memo: DecodeMemo = new DecodeMemo();
-  readonly #cursor: Cursor = { position: 0 };
+  /** Made when it has something to remember. */
+  #memo: DecodeMemo | null = null;
   /** The largest size update the peer may send: the acknowledged setting. */
   #settingOctets: number;
   /** The smallest setting acknowledged since the last block, when that demands a size update; -1 when none is due. */
@@ -87,7 +90,7 @@ export class HpackDecoder {
     this.#settingOctets = octets;
     const due = this.#dueUpdateOctets;
     if (octets < (due >= 0 ? due : this.#table.maxOctets)) this.#dueUpdateOctets = octets;
-    this.#memo.clear();
+    this.#memo?.clear();
   }
 
   /**
@@ -100,13 +103,12 @@ export class HpackDecoder {
   decode(chunk: Uint8Array, start: number, end: number): HeaderList {
     this.#complete = true;
     const short = end - start <= MEMO_BLOCK_OCTETS;
-    if (short) {
+    if (short && this.#memo !== null) {
       const known = this.#memo.find(chunk, start, end);
       if (known !== null) return known;
     }
     this.#listOctets = 0;
     this.#listFields = 0;
-    const cursor = this.#cursor;
     cursor.position = start;
     const fields: string[] = [];
     let tableChanged = this.#readSizeUpdates(chunk, end);
@@ -138,13 +140,19 @@ export class HpackDecoder {
         this.#readLiteral(chunk, end, 4, false, fields);
       }
     }
-    if (short && !tableChanged && this.#complete) this.#memo.remember(chunk, start, end, fields);
+    if (short && !tableChanged && this.#complete) {
+      if (this.#memo === null) {
+        this.#memo = new DecodeMemo();
+        // It remembers the block that was last looked for.
+        this.#memo.find(chunk, start, end);
+      }
+      this.#memo.remember(chunk, start, end, fields);
+    }
     return fields;
   }
 
   /** Reads the size updates that a block may begin with (§4.2, §6.3); returns whether there were any. */
   #readSizeUpdates(chunk: Uint8Array, end: number): boolean {
-    const cursor = this.#cursor;
     let updates = 0;
     while (cursor.position < end && (chunk[cursor.position]! & 0xe0) === 0x20) {
       updates++;
@@ -158,7 +166,7 @@ export class HpackDecoder {
         if (octets > this.#dueUpdateOctets) throw compressionError('hpack.size-update-missing');
         this.#dueUpdateOctets = -1;
       }
-      this.#memo.clear();
+      this.#memo?.clear();
       this.#table.setMaxOctets(octets);
     }
     if (this.#dueUpdateOctets >= 0) throw compressionError('hpack.size-update-missing');
@@ -176,7 +184,7 @@ export class HpackDecoder {
     indexing: boolean,
     fields: string[],
   ): void {
-    const nameIndex = decodeInteger(chunk, this.#cursor, end, prefixBits);
+    const nameIndex = decodeInteger(chunk, cursor, end, prefixBits);
     let name = '';
     let nameOctets = 0;
     let nameInScratch = false;
@@ -208,7 +216,7 @@ export class HpackDecoder {
       value = latin1Text(this.#stringInScratch ? scratch : chunk, valueStart, this.#stringEnd);
     }
     if (indexing) {
-      this.#memo.clear();
+      this.#memo?.clear();
       // A field too large for the table empties it (§4.4), whatever its text.
       if (fits) this.#table.insert(name, value);
       else this.#table.evictAll();
@@ -218,7 +226,6 @@ export class HpackDecoder {
 
   /** Reads a string literal (§5.2) and leaves its place in `#string…`; Huffman strings go to `scratch` at `scratchOffset`. */
   #readString(chunk: Uint8Array, end: number, scratchOffset: number): void {
-    const cursor = this.#cursor;
     if (cursor.position >= end) throw compressionError('hpack.truncated');
     const huffman = chunk[cursor.position]! >= 0x80;
     const octets = decodeInteger(chunk, cursor, end, 7);

@@ -60,7 +60,8 @@ const NO_TEMPLATE = new TemplateRecord([]);
 export class HpackEncoder {
   readonly #maxTableOctets: number;
   readonly #index: EncoderIndex;
-  readonly #templates: Map<HeaderList, TemplateRecord> = new Map();
+  /** Null while there are no more than the two below. */
+  #templates: Map<HeaderList, TemplateRecord> | null = null;
   /** The two templates used last: a server's headers and trailers take turns. */
   #lastTemplate: TemplateRecord = NO_TEMPLATE;
   #lastTemplateButOne: TemplateRecord = NO_TEMPLATE;
@@ -156,21 +157,30 @@ export class HpackEncoder {
   #templateRecord(template: HeaderList): TemplateRecord {
     if (template === this.#lastTemplate.template) return this.#lastTemplate;
     if (template === this.#lastTemplateButOne.template) return this.#lastTemplateButOne;
-    let record = this.#templates.get(template);
+    let record = this.#templates?.get(template);
     if (record === undefined) {
       checkFields(template);
       record = new TemplateRecord(template);
-      if (this.#templates.size >= MAX_TEMPLATES) {
-        for (const oldest of this.#templates.keys()) {
-          this.#templates.delete(oldest);
-          break;
-        }
-      }
-      this.#templates.set(template, record);
+      if (this.#lastTemplateButOne !== NO_TEMPLATE) this.#addTemplate(record);
     }
     this.#lastTemplateButOne = this.#lastTemplate;
     this.#lastTemplate = record;
     return record;
+  }
+
+  /** Adds to the two templates used last, or to all that came before. */
+  #addTemplate(record: TemplateRecord): void {
+    this.#templates ??= new Map([
+      [this.#lastTemplateButOne.template, this.#lastTemplateButOne],
+      [this.#lastTemplate.template, this.#lastTemplate],
+    ]);
+    if (this.#templates.size >= MAX_TEMPLATES) {
+      for (const oldest of this.#templates.keys()) {
+        this.#templates.delete(oldest);
+        break;
+      }
+    }
+    this.#templates.set(record.template, record);
   }
 
   /** §4.2: the smallest size since the last block, then the final one. */
@@ -225,11 +235,13 @@ export class HpackEncoder {
       record.changes = changes;
       record.settled = settled;
     }
+    index.forgetNames();
     return position;
   }
 
   #encodeExtra(extra: HeaderList, target: Uint8Array, offset: number): number {
     const index = this.#index;
+    index.keepsHistory = true;
     let position = offset;
     for (let i = 0; i + 1 < extra.length; i += 2) {
       const name = index.record(extra[i]!);
@@ -263,7 +275,7 @@ export class HpackEncoder {
 
   /** Whether the table has room, or may make it by evicting; takes the token for that. */
   #mayInsert(name: NameRecord, value: string): boolean {
-    if (this.#templates.size === 0 || this.#index.hasRoomFor(name, value)) return true;
+    if (this.#lastTemplate === NO_TEMPLATE || this.#index.hasRoomFor(name, value)) return true;
     if (this.#evictionTokens === 0) return false;
     this.#evictionTokens--;
     return true;

@@ -14,8 +14,11 @@ export interface ReadyEntry {
 /** Entries that run between two flushes of a connection. */
 export const READY_RUNS_PER_FLUSH = 128;
 
-/** Of every connection, so small. */
-const INITIAL_CAPACITY = 4;
+/** Of every connection that has had a call, so small. */
+const INITIAL_CAPACITY = 1;
+
+/** Of every queue before its first entry. */
+const NO_ENTRIES: (ReadyEntry | null)[] = [];
 /** A ring that a burst made larger than this is let go when the queue is empty. */
 const MAX_IDLE_CAPACITY = 256;
 
@@ -29,27 +32,22 @@ export class ReadyQueue {
   #microtaskScheduled: boolean;
   #timerScheduled: boolean;
   readonly #onUncaught: (error: unknown) => void;
-  readonly #drainInMicrotask: () => void;
-  readonly #drainInTimer: () => void;
+  /** Both made when first used, which for most connections of a server is never. */
+  #drainInMicrotask: (() => void) | null;
+  #drainInTimer: (() => void) | null;
 
   /** `onUncaught` receives what user code threw where nobody can be told; it must not throw. */
   constructor(onUncaught: (error: unknown) => void) {
-    this.#ring = new Array<ReadyEntry | null>(INITIAL_CAPACITY).fill(null);
-    this.#mask = INITIAL_CAPACITY - 1;
+    this.#ring = NO_ENTRIES;
+    this.#mask = -1;
     this.#head = 0;
     this.#length = 0;
     this.#running = false;
     this.#microtaskScheduled = false;
     this.#timerScheduled = false;
     this.#onUncaught = onUncaught;
-    this.#drainInMicrotask = () => {
-      this.#microtaskScheduled = false;
-      this.run();
-    };
-    this.#drainInTimer = () => {
-      this.#timerScheduled = false;
-      this.run();
-    };
+    this.#drainInMicrotask = null;
+    this.#drainInTimer = null;
   }
 
   /** Entries waiting. */
@@ -61,7 +59,7 @@ export class ReadyQueue {
   push(entry: ReadyEntry): void {
     if (entry.inReadyQueue) return;
     entry.inReadyQueue = true;
-    if (this.#length > this.#mask) this.#setCapacity(this.#ring.length * 2);
+    if (this.#length > this.#mask) this.#setCapacity(2 * this.#ring.length || INITIAL_CAPACITY);
     this.#ring[(this.#head + this.#length) & this.#mask] = entry;
     this.#length++;
   }
@@ -71,6 +69,10 @@ export class ReadyQueue {
     this.push(entry);
     if (this.#running || this.#microtaskScheduled) return;
     this.#microtaskScheduled = true;
+    this.#drainInMicrotask ??= () => {
+      this.#microtaskScheduled = false;
+      this.run();
+    };
     queueMicrotask(this.#drainInMicrotask);
   }
 
@@ -101,6 +103,10 @@ export class ReadyQueue {
     // The connection flushes and calls again; after a microtask, or when the connection dies before that, this timer does.
     if (!this.#timerScheduled) {
       this.#timerScheduled = true;
+      this.#drainInTimer ??= () => {
+        this.#timerScheduled = false;
+        this.run();
+      };
       setTimeout(this.#drainInTimer, 0);
     }
     return true;

@@ -199,27 +199,34 @@ export function readRequestHeaders(headers: HeaderList): RequestFacts {
 
 const READER_SLOTS = 4;
 
+/** A list that was read, and what was found. */
+interface ReadList {
+  readonly headers: HeaderList;
+  readonly facts: RequestFacts;
+  /** The one read before. */
+  older: ReadList | null;
+}
+
 /** Reads request headers and remembers the last few lists by identity: a decoder returns the same array for the same block. */
 export class RequestReader {
-  readonly #lists: (HeaderList | null)[];
-  readonly #facts: (RequestFacts | null)[];
-  #next: number;
+  #latest: ReadList | null;
 
   constructor() {
-    this.#lists = new Array<HeaderList | null>(READER_SLOTS).fill(null);
-    this.#facts = new Array<RequestFacts | null>(READER_SLOTS).fill(null);
-    this.#next = 0;
+    this.#latest = null;
   }
 
   /** The facts of `headers`, as `readRequestHeaders` finds them. */
   read(headers: HeaderList): RequestFacts {
-    for (let slot = 0; slot < READER_SLOTS; slot++) {
-      if (this.#lists[slot] === headers) return this.#facts[slot] as RequestFacts;
+    let oldest: ReadList | null = null;
+    let kept = 0;
+    for (let known = this.#latest; known !== null; known = known.older) {
+      if (known.headers === headers) return known.facts;
+      kept += 1;
+      if (kept === READER_SLOTS - 1) oldest = known;
     }
+    if (oldest !== null) oldest.older = null;
     const facts = readRequestHeaders(headers);
-    this.#lists[this.#next] = headers;
-    this.#facts[this.#next] = facts;
-    this.#next = (this.#next + 1) % READER_SLOTS;
+    this.#latest = { headers, facts, older: this.#latest };
     return facts;
   }
 }

@@ -8,10 +8,18 @@ import type { SlotCall } from '../call/server-call-host.ts';
 /** Calls that may be reset while they wait for a slot, as a multiple of the slots, before one slot has become free (L2). */
 const EARLY_RESETS_PER_SLOT = 4;
 
+/** Whose slots they are. */
+export interface SlotsOwner {
+  /**
+   * The client resets calls that wait, time and again, while no handler ends; ends the connection with `too_many_early_resets`.
+   */
+  onFlooded(): void;
+}
+
 /** The slots of one connection. */
 export class HandlerSlots {
   readonly #limit: number;
-  readonly #onFlooded: (() => void) | null;
+  readonly #owner: SlotsOwner | null;
   #running: number;
   /** Calls that their client reset while they waited, since a slot last became free. */
   #earlyResets: number;
@@ -20,13 +28,10 @@ export class HandlerSlots {
   /** Calls that were refused and have not been released yet. */
   #refused: Set<SlotCall> | null;
 
-  /**
-   * `limit`: L2 `maxRunningHandlers`, 0 … Infinity. `onFlooded`: the client resets calls that wait, time and again, while no handler ends;
-   * ends the connection with `too_many_early_resets`.
-   */
-  constructor(limit: number, onFlooded: (() => void) | null = null) {
+  /** `limit`: L2 `maxRunningHandlers`, 0 … Infinity. */
+  constructor(limit: number, owner: SlotsOwner | null = null) {
     this.#limit = limit;
-    this.#onFlooded = onFlooded;
+    this.#owner = owner;
     this.#running = 0;
     this.#earlyResets = 0;
     this.#waiting = null;
@@ -65,7 +70,7 @@ export class HandlerSlots {
     if (this.#waiting?.delete(call) === true) {
       if (resetByPeer && ++this.#earlyResets > EARLY_RESETS_PER_SLOT * this.#limit) {
         this.#earlyResets = 0;
-        this.#onFlooded?.();
+        this.#owner?.onFlooded();
       }
       return;
     }

@@ -1,12 +1,17 @@
 /** One connection of a server: the host of its calls, with a ready queue and handler slots of its own. */
 
 import { ErrorCode } from '../../framing/constants.ts';
+import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { ByteDuplex } from '../../transport/byte-duplex.ts';
 import type { Clock } from '../../transport/clock.ts';
 import type { ConnectionCloseReason } from '../../transport/connection-role.ts';
 import type { Limits } from '../../transport/limits.ts';
 import type { TransportObserver } from '../../transport/observer.ts';
-import { ServerConnection } from '../../transport/server-connection.ts';
+import {
+  ServerConnection,
+  type ServerConnectionListener,
+} from '../../transport/server-connection.ts';
+import type { StreamListener, TransportStream } from '../../transport/stream-listener.ts';
 import type { TripCounters } from '../../transport/trip-counters.ts';
 import type { ServerMethod } from '../call/call.ts';
 import { InflateSlots } from '../call/inflate-slots.ts';
@@ -18,7 +23,7 @@ import { scopeStorage } from '../platform/call-context.ts';
 import type { CompressionSettings } from '../protocol/compression.ts';
 import { RequestReader } from '../protocol/request-headers.ts';
 import type { ResponseTemplates } from '../protocol/response-headers.ts';
-import { HandlerSlots } from './handler-slots.ts';
+import { HandlerSlots, type SlotsOwner } from './handler-slots.ts';
 import type { LingeringRegister } from './lingering-handlers.ts';
 import type { MethodTable } from './method-table.ts';
 
@@ -39,52 +44,52 @@ export interface ServedConnectionOptions {
 }
 
 /** A connection being served; it begins with its construction. */
-export class ServedConnection implements ServerCallHost {
-  readonly clock: Clock;
-  readonly limits: Limits;
+export class ServedConnection implements ServerCallHost, ServerConnectionListener, SlotsOwner {
   readonly readyQueue: ReadyQueue;
   readonly requestReader: RequestReader;
-  readonly compression: CompressionSettings;
-  readonly responseTemplates: ResponseTemplates;
-  readonly inflates: InflateSlots;
-  readonly #methods: MethodTable;
+  /** What all connections of the server share. */
+  readonly #options: ServedConnectionOptions;
   readonly #slots: HandlerSlots;
-  readonly #lingering: LingeringRegister;
-  readonly #onQuiet: (connection: ServedConnection) => void;
+  #inflates: InflateSlots | null;
   #closed: boolean;
-  readonly #trips: TripCounters;
   readonly #connection: ServerConnection;
 
   constructor(duplex: ByteDuplex, options: ServedConnectionOptions) {
-    const { clock, limits, observer } = options;
-    this.clock = clock;
-    this.limits = limits;
+    this.#options = options;
     this.readyQueue = new ReadyQueue(options.onUncaught);
     this.requestReader = new RequestReader();
-    this.compression = options.compression;
-    this.responseTemplates = options.responseTemplates;
-    this.inflates = new InflateSlots(limits.maxConcurrentInflates);
-    this.#methods = options.methods;
-    this.#trips = options.trips;
-    this.#lingering = options.lingering;
-    this.#onQuiet = options.onQuiet;
+    this.#inflates = null;
     this.#closed = false;
-    this.#slots = new HandlerSlots(limits.maxRunningHandlers, () => this.#onEarlyResets());
-    this.#connection = new ServerConnection(
-      duplex,
-      clock,
-      { limits, observer },
-      {
-        onStream: (stream, headers, endStream, complete) =>
-          acceptCall(stream, headers, endStream, complete, this),
-        onReadEnd: () => this.readyQueue.run(),
-        onClosed: (reason) => {
-          this.#closed = true;
-          options.onClosed(this, reason);
-          if (this.#slots.running === 0) this.#onQuiet(this);
-        },
-      },
-    );
+    this.#slots = new HandlerSlots(options.limits.maxRunningHandlers, this);
+    this.#connection = new ServerConnection(duplex, options.clock, options, this);
+  }
+
+  // ---- ServerConnectionListener ----------------------------------------------------------------------------------
+
+  onStream(
+    stream: TransportStream,
+    headers: HeaderList,
+    endStream: boolean,
+    complete: boolean,
+  ): StreamListener {
+    return acceptCall(stream, headers, endStream, complete, this);
+  }
+
+  onReadEnd(): boolean {
+    return this.readyQueue.run();
+  }
+
+  onClosed(reason: ConnectionCloseReason): void {
+    this.#closed = true;
+    this.#options.onClosed(this, reason);
+    if (this.#slots.running === 0) this.#options.onQuiet(this);
+  }
+
+  // ---- SlotsOwner ------------------------------------------------------------------------------------------------
+
+  onFlooded(): void {
+    this.#options.trips.count('too_many_early_resets');
+    this.#connection.close(ErrorCode.ENHANCE_YOUR_CALM, 'too_many_early_resets');
   }
 
   get peerAddress(): string {
@@ -117,12 +122,34 @@ export class ServedConnection implements ServerCallHost {
 
   // ---- ServerCallHost -------------------------------------------------------------------------------------------
 
+  get clock(): Clock {
+    return this.#options.clock;
+  }
+
+  get limits(): Limits {
+    return this.#options.limits;
+  }
+
+  get compression(): CompressionSettings {
+    return this.#options.compression;
+  }
+
+  get responseTemplates(): ResponseTemplates {
+    return this.#options.responseTemplates;
+  }
+
+  /** Made at the first compressed request. */
+  get inflates(): InflateSlots {
+    this.#inflates ??= new InflateSlots(this.#options.limits.maxConcurrentInflates);
+    return this.#inflates;
+  }
+
   get scopes(): ScopeStorage | null {
     return scopeStorage();
   }
 
   lookup(path: string): ServerMethod | null {
-    return this.#methods.lookup(path);
+    return this.#options.methods.lookup(path);
   }
 
   acquireSlot(call: SlotCall): boolean {
@@ -130,21 +157,16 @@ export class ServedConnection implements ServerCallHost {
   }
 
   releaseSlot(call: SlotCall, resetByPeer?: boolean): void {
-    this.#lingering.delete(call);
+    this.#options.lingering.delete(call);
     this.#slots.release(call, resetByPeer);
-    if (this.#closed && this.#slots.running === 0) this.#onQuiet(this);
+    if (this.#closed && this.#slots.running === 0) this.#options.onQuiet(this);
   }
 
   handlerLingers(call: LingeringCall): void {
-    this.#lingering.add(call, this);
+    this.#options.lingering.add(call, this);
   }
 
   onLimit(token: string): void {
-    this.#trips.count(token);
-  }
-
-  #onEarlyResets(): void {
-    this.#trips.count('too_many_early_resets');
-    this.#connection.close(ErrorCode.ENHANCE_YOUR_CALM, 'too_many_early_resets');
+    this.#options.trips.count(token);
   }
 }

@@ -31,7 +31,7 @@ import {
   LingeringRegister,
 } from './lingering-handlers.ts';
 import { type GenericMethod, MethodTable } from './method-table.ts';
-import { ServedConnection } from './served-connection.ts';
+import { ServedConnection, type ServedConnectionOptions } from './served-connection.ts';
 
 /** Options of a server; all have defaults. */
 export interface GrpcServerOptions {
@@ -84,6 +84,8 @@ export class GrpcServer {
   readonly #notice: (message: string) => void;
   readonly #methods: MethodTable;
   readonly #listeners: Set<Listener>;
+  /** What its connections share; one object, as they may be many. */
+  readonly #served: ServedConnectionOptions;
   readonly #connections: Set<ServedConnection>;
   /** Closed connections with handlers that run on. */
   readonly #departed: Set<ServedConnection>;
@@ -126,6 +128,7 @@ export class GrpcServer {
       () => this.#trips.count(HANDLER_LINGERS),
       (message, path) => this.#report(new Error(message), path),
     );
+    this.#served = this.#servedOptions();
     this.#binding = new Set();
     this.#hold = new ProcessHold(this.#clock);
     this.#draining = false;
@@ -230,7 +233,11 @@ export class GrpcServer {
       return;
     }
     this.#leaveCallContext ??= joinCallContext('servers');
-    const served = new ServedConnection(duplex, {
+    this.#connections.add(new ServedConnection(duplex, this.#served));
+  }
+
+  #servedOptions(): ServedConnectionOptions {
+    return {
       clock: this.#clock,
       limits: this.limits,
       observer: this.#observer,
@@ -249,8 +256,7 @@ export class GrpcServer {
         this.#finishClose();
       },
       onQuiet: (connection) => this.#departed.delete(connection),
-    });
-    this.#connections.add(served);
+    };
   }
 
   /**

@@ -88,8 +88,10 @@ await t.test('L1 the 101st stream is refused, before SETTINGS are acknowledged t
 
 await t.test('L2 calls that are reset while they wait, and no handler ends', async (t) => {
   let flooded = 0;
-  const slots = new HandlerSlots(10, () => {
-    flooded += 1;
+  const slots = new HandlerSlots(10, {
+    onFlooded(): void {
+      flooded += 1;
+    },
   });
   const call = (): SlotCall => ({ onSlot(): void {}, onSlotRefused(): void {} });
   const running = Array.from({ length: 10 }, call);

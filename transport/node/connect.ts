@@ -142,7 +142,7 @@ class SocketConnectAttempt implements ConnectAttempt {
   }
 
   #onRead(): { onread?: OnReadOpts } {
-    return this.#read === null ? {} : { onread: this.#read.options };
+    return this.#read === null ? {} : { onread: this.#read.options() };
   }
 
   #guard(socket: Socket): void {

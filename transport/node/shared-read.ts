@@ -18,31 +18,35 @@ export const sharesReads: boolean =
   process.versions['bun'] === undefined &&
   (globalThis as { Deno?: unknown }).Deno === undefined;
 
-/** Takes the first `end` octets of a chunk, which may be lent. */
-type Sink = (chunk: Uint8Array, end: number) => void;
+/** Takes what is read. */
+export interface OctetSink {
+  /** The first `end` octets of a chunk, which may be lent. Must not throw. */
+  onOctets(chunk: Uint8Array, end: number): void;
+}
 
-/** The reading side of one socket: pass `options` when the socket is made, then set the sink. */
+/** The reading side of one socket: pass `options()` when the socket is made, then set the sink. */
 export class SharedRead {
-  readonly options: OnReadOpts;
-  /** Chunks that came before anyone listened. */
-  #early: Uint8Array[] = [];
-  #sink: Sink | null = null;
+  /** Chunks that came before anyone listened; null where there are none. */
+  #early: Uint8Array[] | null = null;
+  #sink: OctetSink | null = null;
 
   /** A shared read where the runtime has them, else null: the socket's 'data' event does the same then. */
   static create(): SharedRead | null {
     return sharesReads ? new SharedRead() : null;
   }
 
-  private constructor() {
+  /** For the constructor of the one socket that this reads from. */
+  options(): OnReadOpts {
     sharedBuffer ??= Buffer.allocUnsafeSlow(READ_OCTETS);
-    this.options = {
+    return {
       buffer: sharedBuffer,
       callback: (octets, buffer) => {
         if (this.#sink === null) {
+          this.#early ??= [];
           this.#early.push(Uint8Array.prototype.slice.call(buffer, 0, octets));
         } else {
           lend(buffer);
-          this.#sink(buffer, octets);
+          this.#sink.onOctets(buffer, octets);
           endLoan();
         }
         return true;
@@ -50,18 +54,18 @@ export class SharedRead {
     };
   }
 
-  /** From now on chunks go to `sink`, which must not throw, those that came earlier first. */
-  setSink(sink: Sink): void {
-    if (this.#early.length === 0) {
+  /** From now on chunks go to `sink`, those that came earlier first. */
+  setSink(sink: OctetSink): void {
+    if (this.#early === null) {
       this.#sink = sink;
       return;
     }
     // Not inside the caller's `start`: it may not be ready for octets before that has returned.
     queueMicrotask(() => {
       this.#sink = sink;
-      const early = this.#early;
-      this.#early = [];
-      for (const chunk of early) sink(chunk, chunk.length);
+      const early = this.#early ?? [];
+      this.#early = null;
+      for (const chunk of early) sink.onOctets(chunk, chunk.length);
     });
   }
 }
@@ -96,7 +100,7 @@ export function shareAccepted(accepted: Socket): SharedSocket | null {
     allowHalfOpen: true,
     readable: true,
     writable: true,
-    onread: read.options,
+    onread: read.options(),
   } as SocketConstructorOpts;
   const socket = new (nodeNet().Socket)(options);
   // The server counts its open connections by this.
