@@ -85,9 +85,9 @@ export class MessagePump<Value> implements PumpControl {
   #stopped: boolean;
   #settled: boolean;
   #budget: number;
-  readonly #onResult: (result: IteratorResult<Value, unknown>) => void;
-  readonly #onRejected: (error: unknown) => void;
-  readonly #onBreakOver: () => void;
+  /** Made when the iterator first gives a promise. */
+  #onResult: ((result: IteratorResult<Value, unknown>) => void) | null;
+  #onRejected: ((error: unknown) => void) | null;
 
   constructor(source: Iterable<Value> | AsyncIterable<Value>, receiver: PumpReceiver<Value>) {
     this.#source = source;
@@ -102,20 +102,8 @@ export class MessagePump<Value> implements PumpControl {
     this.#stopped = false;
     this.#settled = false;
     this.#budget = VALUES_PER_TURN;
-    this.#onResult = (result) => {
-      this.#awaiting = false;
-      this.#take(result);
-      this.#run();
-    };
-    this.#onRejected = (error) => {
-      this.#awaiting = false;
-      this.#raised(error);
-    };
-    this.#onBreakOver = () => {
-      this.#inBreak = false;
-      this.#budget = VALUES_PER_TURN;
-      this.#run();
-    };
+    this.#onResult = null;
+    this.#onRejected = null;
   }
 
   /** Begins to pull, now. Called at most once; does nothing after `stop`. */
@@ -154,7 +142,11 @@ export class MessagePump<Value> implements PumpControl {
     while (!this.#stopped && !this.#finished && !this.#paused) {
       if (this.#budget === 0) {
         this.#inBreak = true;
-        inLaterTurn(this.#onBreakOver);
+        inLaterTurn(() => {
+          this.#inBreak = false;
+          this.#budget = VALUES_PER_TURN;
+          this.#run();
+        });
         return;
       }
       this.#budget--;
@@ -170,6 +162,15 @@ export class MessagePump<Value> implements PumpControl {
       this.#inside = false;
       if (isThenable(result)) {
         this.#awaiting = true;
+        this.#onResult ??= (taken) => {
+          this.#awaiting = false;
+          this.#take(taken);
+          this.#run();
+        };
+        this.#onRejected ??= (error) => {
+          this.#awaiting = false;
+          this.#raised(error);
+        };
         result.then(this.#onResult, this.#onRejected);
         if (this.#stopped) this.#close();
         return;

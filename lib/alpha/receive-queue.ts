@@ -12,7 +12,11 @@ import { type PromiseHolder, promiseOf, unsettled } from './promise-holder.ts';
 /** Octets that may lie in a queue unread before no more is asked for; one message more may always come. */
 export const MAX_QUEUED_OCTETS = 65_536;
 
-const INITIAL_CAPACITY = 8;
+const INITIAL_CAPACITY = 4;
+
+// Of every queue before its first value: a stream that is read as it comes never has one.
+const NO_VALUES: undefined[] = [];
+const NO_OCTETS_OF: number[] = [];
 
 type Result<Value> = IteratorResult<Value, undefined>;
 
@@ -20,6 +24,8 @@ class Reader<Value> implements PromiseHolder<Result<Value>> {
   resolve: (result: Result<Value>) => void;
   reject: (error: unknown) => void;
   readonly promise: Promise<Result<Value>>;
+  /** The reader that came after this one. */
+  next: Reader<Value> | null = null;
 
   constructor() {
     this.resolve = unsettled;
@@ -47,19 +53,22 @@ export class ReceiveQueue<Value> {
   #head: number;
   #length: number;
   #octets: number;
-  readonly #readers: Reader<Value>[];
+  /** Readers waiting, the first and the last. */
+  #firstReader: Reader<Value> | null;
+  #lastReader: Reader<Value> | null;
   #over: boolean;
   #makeError: (() => unknown) | null;
 
   /** `maxMessages`: how many may lie here unread before no more are asked for (L18). */
   constructor(maxMessages: number) {
     this.#maxMessages = maxMessages;
-    this.#values = new Array<Value | undefined>(INITIAL_CAPACITY).fill(undefined);
-    this.#octetsOf = new Array<number>(INITIAL_CAPACITY).fill(0);
+    this.#values = NO_VALUES;
+    this.#octetsOf = NO_OCTETS_OF;
     this.#head = 0;
     this.#length = 0;
     this.#octets = 0;
-    this.#readers = [];
+    this.#firstReader = null;
+    this.#lastReader = null;
     this.#over = false;
     this.#makeError = null;
   }
@@ -72,8 +81,10 @@ export class ReceiveQueue<Value> {
   /** Adds a value that stood for `octets` serialized octets, or gives it to the first waiting reader. Dropped once the queue is over. */
   push(value: Value, octets: number): void {
     if (this.#over) return;
-    const reader = this.#readers.shift();
-    if (reader !== undefined) {
+    const reader = this.#firstReader;
+    if (reader !== null) {
+      this.#firstReader = reader.next;
+      if (reader.next === null) this.#lastReader = null;
       reader.resolve({ value, done: false });
       return;
     }
@@ -131,7 +142,9 @@ export class ReceiveQueue<Value> {
     if (this.#makeError !== null) return handled(Promise.reject(this.#makeError()));
     if (this.#over) return Promise.resolve(DONE);
     const reader = new Reader<Value>();
-    this.#readers.push(reader);
+    if (this.#lastReader === null) this.#firstReader = reader;
+    else this.#lastReader.next = reader;
+    this.#lastReader = reader;
     return reader.promise;
   }
 
@@ -153,23 +166,27 @@ export class ReceiveQueue<Value> {
   }
 
   #release(settle: (reader: Reader<Value>) => void): void {
-    for (const reader of this.#readers.splice(0)) settle(reader);
+    let reader = this.#firstReader;
+    this.#firstReader = null;
+    this.#lastReader = null;
+    for (; reader !== null; reader = reader.next) settle(reader);
   }
 
   #drop(): void {
-    this.#values = new Array<Value | undefined>(INITIAL_CAPACITY).fill(undefined);
-    this.#octetsOf = new Array<number>(INITIAL_CAPACITY).fill(0);
+    this.#values = NO_VALUES;
+    this.#octetsOf = NO_OCTETS_OF;
     this.#head = 0;
     this.#length = 0;
     this.#octets = 0;
   }
 
   #grow(): void {
-    const capacity = this.#values.length;
-    const values = new Array<Value | undefined>(capacity * 2).fill(undefined);
-    const octetsOf = new Array<number>(capacity * 2).fill(0);
+    const mask = this.#values.length - 1;
+    const capacity = 2 * this.#values.length || INITIAL_CAPACITY;
+    const values = new Array<Value | undefined>(capacity).fill(undefined);
+    const octetsOf = new Array<number>(capacity).fill(0);
     for (let i = 0; i < this.#length; i++) {
-      const at = (this.#head + i) & (capacity - 1);
+      const at = (this.#head + i) & mask;
       values[i] = this.#values[at];
       octetsOf[i] = this.#octetsOf[at] as number;
     }
