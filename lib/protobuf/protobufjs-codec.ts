@@ -4,7 +4,7 @@
  */
 
 import protobuf from 'protobufjs';
-import { keptRange } from '../call/message-range.ts';
+import { copiedRange, keptRange } from '../call/message-range.ts';
 import { standsFor } from '../range-deserializer.ts';
 import { FieldProblem, MessageChecker } from './message-check.ts';
 import { codingProblem, converterStart, messageDepth, readerStart } from './message-depth.ts';
@@ -179,23 +179,13 @@ function discardsUnknown(): boolean {
   );
 }
 
-/** Received messages up to this size share slabs: what is kept of one keeps 8 KiB at most. */
-const SHARED_OCTETS = 2048;
-let readSlab: Uint8Array = new Uint8Array(0);
-let readSlabUsed = 0;
+/** Received messages up to this size are copied even where they need not be: a view of a large chunk would keep all of it. */
+const COPIED_OCTETS = 2048;
 
 /** A copy of the range, or the range itself where its chunk is about that large and may be kept. */
 function ownOctets(chunk: Uint8Array, start: number, end: number): Uint8Array {
-  const octets = end - start;
-  if (octets > SHARED_OCTETS) return detached(keptRange(chunk, start, end));
-  if (readSlab.length - readSlabUsed < octets) {
-    readSlab = newSlab();
-    readSlabUsed = 0;
-  }
-  const copy = new Uint8Array(readSlab.buffer, readSlab.byteOffset + readSlabUsed, octets);
-  readSlabUsed += octets;
-  if (octets > 0) copy.set(chunk.subarray(start, end));
-  return copy;
+  if (end - start > COPIED_OCTETS) return detached(keptRange(chunk, start, end));
+  return copiedRange(chunk, start, end);
 }
 
 const SLAB_OCTETS = 8192;

@@ -51,6 +51,12 @@ await t.test('keptRange copies what is lent and references what is not', async (
   });
   t.equal(textOf(kept), 'abc');
   t.equal(kept.buffer.byteLength, 3, 'F10: no pool is kept with it');
+  const large = new Uint8Array(512).fill(7);
+  read(large, (chunk) => {
+    kept = keptRange(chunk, 0, 512);
+  });
+  t.strictSame([...kept], [...large]);
+  t.ok(kept.buffer.byteLength <= 16 * 512, 'F10: at most sixteen times itself');
   const own = message('abc');
   t.equal(keptRange(own, 0, own.length), own);
   t.equal(keptRange(own, 5, 8).buffer, own.buffer);
