@@ -18,6 +18,9 @@ export interface RequestHost {
   readonly compression: CompressionSettings;
 }
 
+/** What a message kept behind the first one takes beside its octets, so that a stream of tiny messages is bounded like one of large ones. */
+const KEPT_MESSAGE_OCTETS = 128;
+
 /** The messages of one call; the usual one message needs no array. */
 export class RequestMessages implements CompressorSink {
   /** True once nothing is kept any more: the call cannot be sent again. */
@@ -28,7 +31,7 @@ export class RequestMessages implements CompressorSink {
   /** Null when requests are not compressed. */
   readonly #compressor: MessageCompressor | null;
   #stream: TransportStream | null;
-  /** Octets of the messages kept. */
+  /** Octets that the messages kept stand for. */
   #octets: number;
   #first: Uint8Array | null;
   #more: Uint8Array[] | null;
@@ -198,11 +201,16 @@ export class RequestMessages implements CompressorSink {
 
   #keep(flags: number, message: Uint8Array): void {
     if (flags !== MessageFlag.IDENTITY) this.#compressor?.sent.add(message);
-    if (this.#first === null) this.#first = message;
-    else if (this.#more === null) this.#more = [message];
-    else this.#more.push(message);
-    this.#octets += message.length;
-    if (this.#host.retryBuffer.reserve(message.length)) this.#reserved += message.length;
+    let octets = message.length;
+    if (this.#first === null) {
+      this.#first = message;
+    } else {
+      this.#more ??= [];
+      this.#more.push(message);
+      octets += KEPT_MESSAGE_OCTETS;
+    }
+    this.#octets += octets;
+    if (this.#host.retryBuffer.reserve(octets)) this.#reserved += octets;
   }
 
   /** Once everything kept has been handed to a stream: commits when it is more than L25 allows. */

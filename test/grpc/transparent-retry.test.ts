@@ -141,6 +141,27 @@ await t.test(
   },
 );
 
+await t.test('L17 L25 messages of nothing count while they are kept', async (t) => {
+  const host = new FakeClientHost();
+  host.holds = true;
+  const waiting = host.call(BIDI);
+  waiting.start(new RecordingClientListener());
+  let accepted = 1;
+  while (waiting.sendMessage(new Uint8Array(0)) && accepted < 100_000) accepted++;
+  t.equal(accepted, 3202, 'before there is a stream the sender waits');
+  waiting.cancel('enough');
+  host.run();
+  t.equal(host.retryBuffer.octets, 0);
+
+  host.holds = false;
+  const sent = host.call(BIDI);
+  sent.start(new RecordingClientListener());
+  for (let i = 0; i < 8193; i++) sent.sendMessage(new Uint8Array(0));
+  t.equal(host.retryBuffer.octets, 1_048_576, 'on a stream that is not answered they are kept');
+  sent.sendMessage(new Uint8Array(0));
+  t.equal(host.retryBuffer.octets, 0, 'up to the limit of a call');
+});
+
 await t.test('cancel and deadline between two attempts end the call', async (t) => {
   const host = new FakeClientHost();
   const listener = new RecordingClientListener();
