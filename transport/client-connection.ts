@@ -164,7 +164,11 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
   #open(stream: Http2Stream, template: HeaderList): void {
     stream.id = this.#nextStreamId;
     this.#nextStreamId += 2;
+    // RFC 9113 §6.9.2: both windows are those of this moment; while the stream waited for a slot either side may have changed its own.
     stream.sendWindow.available = this.#connection.remote.initialWindowOctets;
+    stream.receiveWindow.raise(
+      this.#connection.receiver.streamWindowOctets - stream.receiveWindow.target,
+    );
     this.#connection.addStream(stream);
     this.#connection.guard.onStreamOpened();
     stream.writeRequestHeaders(template);

@@ -119,7 +119,7 @@ export class ReceiveWindow {
     return this.announce();
   }
 
-  /** Raises the target by `octets` that a SETTINGS_INITIAL_WINDOW_SIZE of ours announces for every stream (§6.9.2). */
+  /** Raises the target by `octets` (below 0 lowers it) that a SETTINGS_INITIAL_WINDOW_SIZE of ours announces for every stream (§6.9.2). */
   raise(octets: number): void {
     this.target += octets;
     this.credit += octets;

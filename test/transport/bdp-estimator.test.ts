@@ -1,6 +1,20 @@
+import { ErrorCode } from '../../framing/constants.ts';
 import { BdpEstimator } from '../../transport/bdp-estimator.ts';
-import { data, headers, octets, settingsAck } from '../support/frame-factory.ts';
-import { block, REQUEST, ScriptedServer } from '../support/scripted-peer.ts';
+import {
+  data,
+  headers,
+  octets,
+  rstStream,
+  settings,
+  settingsAck,
+} from '../support/frame-factory.ts';
+import {
+  block,
+  REQUEST,
+  RESPONSE,
+  ScriptedClient,
+  ScriptedServer,
+} from '../support/scripted-peer.ts';
 import { t } from '../support/tap.ts';
 
 await t.test(
@@ -61,5 +75,38 @@ await t.test(
     );
     server.send(settingsAck());
     t.equal(server.closed, null, 'the ACK is expected');
+  },
+);
+
+await t.test(
+  '§6.9.2 a stream that waited for a slot while the windows grew opens with the new window',
+  async (t) => {
+    const client = new ScriptedClient();
+    client.send(settings([3, 1]));
+    client.open();
+    const waiting = client.open();
+    client.frames();
+    const frame = (id: number): Uint8Array => data(id, new Uint8Array(16_384));
+    client.send(headers(1, block(...RESPONSE)));
+    for (let sent = 0; sent < 65_536; sent += 16_384) client.send(frame(1));
+    const [ping] = client.framesOf('PING');
+    if (ping?.type !== 'PING') throw new Error('no PING');
+    for (let sent = 0; sent < 180_224; sent += 16_384) client.send(frame(1));
+    client.frames();
+    client.send(octets([0, 0, 8, 6, 1, 0, 0, 0, 0], ping.payload));
+    t.equal(client.framesOf('SETTINGS').length, 1, 'the windows grow');
+    client.send(settingsAck(), rstStream(1, ErrorCode.CANCEL));
+    t.strictSame(
+      client.framesOf('HEADERS').map((each) => each.type === 'HEADERS' && each.streamId),
+      [3],
+    );
+    // All that the announced 524,288 octets allow, unused; one more is too much.
+    waiting.usesAtOnce = false;
+    client.send(headers(3, block(...RESPONSE)));
+    for (let sent = 0; sent < 524_288; sent += 16_384) client.send(frame(3));
+    t.equal(waiting.received.length, 524_288);
+    t.strictSame(client.framesOf('RST_STREAM'), []);
+    client.send(data(3, 'x'));
+    t.equal(waiting.closed?.reason, 'flow.stream-window-exceeded');
   },
 );
