@@ -1,5 +1,6 @@
 /** What the RPCs of one stay of a stub in its context share: the channel, and per method its descriptor and description. */
 
+import type { Clock } from '../../transport/clock.ts';
 import type { CallFactory } from '../call/call.ts';
 import { keptRange } from '../call/message-range.ts';
 import type { ChannelStats } from '../channel/channel.ts';
@@ -7,13 +8,17 @@ import { type ErrorReporter, reportSafely } from '../error-reporter.ts';
 import type { MetadataValue } from '../metadata.ts';
 import type { MethodDescriptor } from '../method.ts';
 import type { RangeDeserializer } from '../range-deserializer.ts';
+import type { ClientInterceptor } from './interceptors.ts';
 import type { RpcMethodInvocationDescription } from './interfaces.ts';
+import { Deferred } from './promise-holder.ts';
 import { responseRangeDeserializer } from './utilities.ts';
 
 /** What a stub needs of a channel. `Channel` is one. */
 export interface StubChannel extends CallFactory {
-  /** The clock of the calls' deadlines. */
-  readonly clock: { now(): number };
+  /** The clock of the calls' deadlines; with timers where interceptors may hold calls up. */
+  readonly clock: Pick<Clock, 'now'> & Partial<Pick<Clock, 'setTimer'>>;
+  /** The `:authority` of the calls; absent when the channel is in another thread. */
+  readonly authority?: string;
   /** Responses that are kept deserialized ahead of their reader, per RPC (L18). */
   readonly maxUndeliveredMessages: number;
   /** What the channel is doing; absent when it is in another thread. */
@@ -34,18 +39,48 @@ export class Activation {
   readonly channel: StubChannel;
   readonly metadataTransformer: MetadataTransformer | null;
   readonly report: ErrorReporter;
+  /** Null for none. */
+  readonly interceptors: readonly ClientInterceptor[] | null;
+  /** RPCs with interceptors in flight; the channel knows those only that have a call. */
+  #intercepted: number;
+  #idle: Deferred<void> | null;
 
   constructor(
     serviceName: string,
     channel: StubChannel,
     metadataTransformer: MetadataTransformer | null,
     report: ErrorReporter,
+    interceptors: readonly ClientInterceptor[] | null = null,
   ) {
     this.isOpen = true;
     this.serviceName = serviceName;
     this.channel = channel;
     this.metadataTransformer = metadataTransformer;
     this.report = report;
+    this.interceptors = interceptors;
+    this.#intercepted = 0;
+    this.#idle = null;
+  }
+
+  /** An RPC with interceptors begins. */
+  begin(): void {
+    this.#intercepted++;
+  }
+
+  /** One of those has ended. */
+  end(): void {
+    this.#intercepted--;
+    if (this.#intercepted === 0) this.#idle?.resolve();
+  }
+
+  /** No new RPCs; fulfilled when those in flight have ended and the channel is closed. */
+  async close(): Promise<void> {
+    this.isOpen = false;
+    if (this.#intercepted > 0) {
+      this.#idle = new Deferred();
+      await this.#idle.promise;
+    }
+    await this.channel.close();
   }
 }
 

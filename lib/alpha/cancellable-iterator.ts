@@ -1,7 +1,7 @@
 /** The responses of a response-streaming RPC as a CancellableIterator. */
 
 import type { HeaderList } from '../../framing/frame-handler.ts';
-import type { CallStatus, ClientCall } from '../call/call.ts';
+import type { CallStatus } from '../call/call.ts';
 import type { Metadata } from '../metadata.ts';
 import { Status } from '../status.ts';
 import type { BoundMethod } from './bound-method.ts';
@@ -11,11 +11,17 @@ import type { CancellableIterator } from './interfaces.ts';
 import type { PumpControl } from './message-pump.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import { ReceivedMetadata } from './response-metadata.ts';
-import { deserializeResponse, FAILED, type RpcExtras, type RpcListener } from './rpc-listener.ts';
+import {
+  type CallControl,
+  deserializeResponse,
+  FAILED,
+  type RpcExtras,
+  type ValueListener,
+} from './rpc-listener.ts';
 
 /** Listens to one response-streaming RPC and iterates over its responses. */
-export class ResponseIterator<Response> implements CancellableIterator<Response>, RpcListener {
-  call: ClientCall | null;
+export class ResponseIterator<Response> implements CancellableIterator<Response>, ValueListener {
+  call: CallControl | null;
   pump: PumpControl | null;
   extras: RpcExtras | null;
   fault: CallStatus | null;
@@ -97,8 +103,12 @@ export class ResponseIterator<Response> implements CancellableIterator<Response>
   onMessage(chunk: Uint8Array, start: number, end: number): void {
     this.#requested = false;
     const response = deserializeResponse(this.#method, this, chunk, start, end);
-    if (response === FAILED) return;
-    this.#queue.push(response, end - start);
+    if (response !== FAILED) this.onResponse(response, end - start);
+  }
+
+  onResponse(response: unknown, octets: number): void {
+    this.#requested = false;
+    this.#queue.push(response as Response, octets);
     this.replenish();
   }
 

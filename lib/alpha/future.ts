@@ -6,7 +6,7 @@
 /* oxlint-disable unicorn/no-thenable -- a Future is thenable. */
 
 import type { HeaderList } from '../../framing/frame-handler.ts';
-import type { CallStatus, ClientCall } from '../call/call.ts';
+import type { CallStatus } from '../call/call.ts';
 import type { Metadata } from '../metadata.ts';
 import type { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
@@ -15,7 +15,13 @@ import { rpcErrorOfStatus } from './exceptions.ts';
 import type { PumpControl } from './message-pump.ts';
 import { ReceivedMetadata } from './response-metadata.ts';
 import { NO_RESPONSE } from './rpc-fault.ts';
-import { deserializeResponse, FAILED, type RpcExtras, type RpcListener } from './rpc-listener.ts';
+import {
+  type CallControl,
+  deserializeResponse,
+  FAILED,
+  type RpcExtras,
+  type ValueListener,
+} from './rpc-listener.ts';
 
 /** Indicates that the computation underlying a Future was cancelled through that Future. Not an `RpcError`. */
 export class CancelledError extends Error {
@@ -76,8 +82,8 @@ export interface Future<Value> extends PromiseLike<Value> {
 const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** The Future of one response-unary RPC. */
-export class RpcFuture<Response> implements Future<Response>, RpcListener {
-  call: ClientCall | null;
+export class RpcFuture<Response> implements Future<Response>, ValueListener {
+  call: CallControl | null;
   pump: PumpControl | null;
   extras: RpcExtras | null;
   fault: CallStatus | null;
@@ -170,6 +176,10 @@ export class RpcFuture<Response> implements Future<Response>, RpcListener {
 
   onMessage(chunk: Uint8Array, start: number, end: number): void {
     this.#response = deserializeResponse(this.#method, this, chunk, start, end);
+  }
+
+  onResponse(response: unknown): void {
+    this.#response = response as Response;
   }
 
   onStatus(status: CallStatus): void {

@@ -11,6 +11,7 @@ import { type ErrorReporter, reportToConsole } from '../error-reporter.ts';
 import type { GrpcServerOptions } from '../server/server.ts';
 import { makeBlockingStub } from './blocking.ts';
 import type { MetadataTransformer } from './bound-method.ts';
+import { type ClientInterceptor, interceptorList, type ServerInterceptor } from './interceptors.ts';
 import type {
   BlockingStub,
   InvocationMethods,
@@ -23,7 +24,13 @@ import { makeStub } from './stub.ts';
 import { openStubChannel, type StubChannelOptions, stubChannelConfig } from './stub-channel.ts';
 
 /** Options of a stub. */
-export interface StubOptions extends StubChannelOptions {
+export interface StubOptions extends BlockingStubOptions {
+  /** Functions around each RPC, the first outermost. See `ClientInterceptor`. */
+  readonly interceptors?: readonly ClientInterceptor[] | undefined;
+}
+
+/** Options of a blocking stub. It has no interceptors: they may wait, which the thread that blocks cannot. */
+export interface BlockingStubOptions extends StubChannelOptions {
   /** Called once per RPC with an empty list; the pairs of key and value that it gives are sent as initial metadata. */
   readonly metadataTransformer?: MetadataTransformer | undefined;
   /** Receives what callbacks raise and no caller can be told of. By default one line is written to stderr. */
@@ -54,6 +61,8 @@ export interface ServerOptions {
   readonly compression?: string | undefined;
   /** Responses of fewer octets are not compressed. 1024 by default. */
   readonly compressionMinOctets?: number | undefined;
+  /** Functions around each RPC of all services, the first outermost. See `ServerInterceptor`. */
+  readonly interceptors?: readonly ServerInterceptor[] | undefined;
   /** Receives what behaviours raise without carrying a status. By default one line is written to stderr. */
   readonly onError?: ErrorReporter | undefined;
 }
@@ -81,6 +90,7 @@ export function stub<Methods extends InvocationMethods>(
     openChannel: () => openStubChannel(config, report),
     metadataTransformer,
     report,
+    interceptors: interceptorList(options.interceptors),
   });
 }
 
@@ -93,8 +103,13 @@ export function blockingStub<Methods extends InvocationMethods>(
   methods: Methods,
   host: string,
   port?: number,
-  options: StubOptions = {},
+  options: BlockingStubOptions = {},
 ): BlockingStub<Methods> {
+  if ('interceptors' in options && interceptorList(options.interceptors as never) !== null) {
+    throw new TypeError(
+      'options.interceptors: a blocking stub has none, because they may wait; use a stub, or metadataTransformer',
+    );
+  }
   const channelConfig = stubChannelConfig(host, port, options);
   return makeBlockingStub(serviceName, methods, { channelConfig, ...callablesOf(options) });
 }
@@ -142,6 +157,7 @@ function serverOf(
     compression: options.compression,
     compressionMinOctets: options.compressionMinOctets,
     report: functionOrUndefined('onError', options.onError),
+    interceptors: interceptorList(options.interceptors),
   });
 }
 
@@ -169,7 +185,7 @@ function credentialsOf(options: ServerOptions): ServerCredentials {
   return isTls ? tlsServerCredentials(options) : insecureServerCredentials();
 }
 
-function callablesOf(options: StubOptions): {
+function callablesOf(options: BlockingStubOptions): {
   readonly metadataTransformer: MetadataTransformer | null;
   readonly report: ErrorReporter;
 } {

@@ -14,6 +14,7 @@ export type { MetadataTransformer } from './bound-method.ts';
 export { CancellationError, ExpirationError, RpcError } from './exceptions.ts';
 export { CancelledError, type Future, TimeoutError } from './future.ts';
 export {
+  type BlockingStubOptions,
   blockingStub,
   type ServerOptions,
   type Services,
@@ -21,6 +22,17 @@ export {
   server,
   stub,
 } from './implementations.ts';
+export {
+  type ClientInterceptor,
+  type ClientRpcObserver,
+  ContextKey,
+  type InterceptedOutcome,
+  type OutgoingRpc,
+  type RpcObserver,
+  type RpcOutcome,
+  type RpcProgress,
+  type ServerInterceptor,
+} from './interceptors.ts';
 export {
   Abortion,
   type Activated,

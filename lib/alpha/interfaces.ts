@@ -9,6 +9,7 @@ import type { Metadata, MetadataInit } from '../metadata.ts';
 import type { Cardinality } from '../method.ts';
 import type { ServerStats } from '../server/server.ts';
 import type { Future } from './future.ts';
+import type { ContextKey } from './interceptors.ts';
 
 export { Cardinality } from '../method.ts';
 
@@ -338,8 +339,14 @@ export interface RpcContext {
   readonly peer: PeerInfo;
   /** The method's path, `/package.Service/Method`. */
   readonly method: string;
+  /** Whether the method is request-unary or request-streaming, response-unary or response-streaming. */
+  readonly cardinality: Cardinality;
   /** The `:authority` that the client addressed. */
   readonly authority: string;
+  /** The value that an interceptor has put in for `key`; undefined when there is none. */
+  get<Value>(key: ContextKey<Value>): Value | undefined;
+  /** Puts in a value for the interceptors further in and the behaviour. */
+  set<Value>(key: ContextKey<Value>, value: Value): void;
   /** Aborts when the RPC is aborted, with the `RpcError` as its reason; never after normal completion. */
   readonly signal: AbortSignal;
   /**

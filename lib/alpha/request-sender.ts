@@ -30,7 +30,7 @@ export class RequestSender<Request> implements PumpReceiver<Request> {
     try {
       message = serialized(this.#method.description.serializeRequest(request));
     } catch (error) {
-      this.#fail(callableFailure(this.#method.descriptor, 'request serializer', error));
+      this.fail(callableFailure(this.#method.descriptor, 'request serializer', error));
       return false;
     }
     return this.#extras === null
@@ -44,7 +44,7 @@ export class RequestSender<Request> implements PumpReceiver<Request> {
 
   onError(error: unknown): void {
     const message = `iterating the requests of ${this.#method.descriptor.path} failed: ${messageOf(error)}`;
-    this.#fail(localStatus(Status.UNKNOWN, message, error));
+    this.fail(localStatus(Status.UNKNOWN, message, error));
   }
 
   onCloseError(error: unknown): void {
@@ -53,7 +53,8 @@ export class RequestSender<Request> implements PumpReceiver<Request> {
 
   onSettled(): void {}
 
-  #fail(status: CallStatus): void {
+  /** Ends the RPC; no further request is pulled. */
+  protected fail(status: CallStatus): void {
     this.pump?.stop();
     this.#call.fail(status.code, status.message, status.cause);
   }

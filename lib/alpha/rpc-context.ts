@@ -4,9 +4,11 @@ import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { ServerCall } from '../call/call.ts';
 import { timeLeftMs } from '../deadline.ts';
 import { Metadata, type MetadataInit, metadataOfHeaders } from '../metadata.ts';
+import type { Cardinality } from '../method.ts';
 import type { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
 import { rpcErrorOfAbortion, rpcErrorOfStatus } from './exceptions.ts';
+import type { ContextKey } from './interceptors.ts';
 import type { Abortion, PeerInfo, RpcContext } from './interfaces.ts';
 
 /** What a context needs of the server that serves its RPC. */
@@ -34,6 +36,7 @@ export class ServiceContext implements RpcContext {
   #code: number;
   #details: string;
   #trailers: HeaderList | null;
+  #values: Map<object, unknown> | null;
 
   constructor(call: ServerCall, host: ContextHost) {
     this.#call = call;
@@ -48,6 +51,7 @@ export class ServiceContext implements RpcContext {
     this.#code = Status.OK;
     this.#details = '';
     this.#trailers = null;
+    this.#values = null;
   }
 
   isActive(): boolean {
@@ -84,8 +88,21 @@ export class ServiceContext implements RpcContext {
     return this.#call.method.path;
   }
 
+  get cardinality(): Cardinality {
+    return this.#call.method.cardinality;
+  }
+
   get authority(): string {
     return this.#call.authority;
+  }
+
+  get<Value>(key: ContextKey<Value>): Value | undefined {
+    return this.#values?.get(key) as Value | undefined;
+  }
+
+  set<Value>(key: ContextKey<Value>, value: Value): void {
+    this.#values ??= new Map();
+    this.#values.set(key, value);
   }
 
   get signal(): AbortSignal {

@@ -1,9 +1,12 @@
-/** Statuses that are made on the caller's side, without the network. */
+/** Statuses that are made on this side, without the network, and those that raised errors carry. */
 
+import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallStatus } from '../call/call.ts';
 import { messageOf } from '../call/call-fault.ts';
 import { CallPhase, EndedBy } from '../call-end.ts';
+import { Metadata } from '../metadata.ts';
 import type { MethodDescriptor } from '../method.ts';
+import type { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
 
 /** A status made on this side, for a call that has not left it. */
@@ -42,12 +45,15 @@ export const NO_RESPONSE: CallStatus = {
 };
 
 /** The status of an RPC whose timeout is zero or less. */
-export const EXPIRED_AT_ONCE: CallStatus = localStatus(
-  Status.DEADLINE_EXCEEDED,
-  'Deadline exceeded: the timeout is zero or negative, the RPC expired before it began',
-  undefined,
-  EndedBy.LIBRARY,
+export const EXPIRED_AT_ONCE: CallStatus = expiredStatus(
+  'the timeout is zero or negative, the RPC expired before it began',
 );
+
+/** The status of an RPC whose time ran out without a call that could have said so. */
+export function expiredStatus(how: string): CallStatus {
+  const message = `Deadline exceeded: ${how}`;
+  return localStatus(Status.DEADLINE_EXCEEDED, message, undefined, EndedBy.LIBRARY);
+}
 
 /** The status of an RPC that one of its caller's callables has broken. */
 export function callableFailure(
@@ -65,4 +71,21 @@ export function callableFailure(
 /** The status of an RPC whose AbortSignal has aborted. */
 export function abortedBySignal(signal: AbortSignal): CallStatus {
   return localStatus(Status.CANCELLED, 'Cancelled on client: by its AbortSignal', signal.reason);
+}
+
+/** The status that a raised error chooses: an `RpcError`, or an object with an integer `code` of 1 … 16 and a string `details`. */
+export function statusCarriedBy(error: unknown): {
+  readonly code: number;
+  readonly details: string;
+  readonly trailers: HeaderList | null;
+} | null {
+  if (typeof error !== 'object' || error === null) return null;
+  const { code, details, metadata } = error as Partial<RpcError>;
+  if (typeof code !== 'number' || !Number.isInteger(code) || code < 1 || code > 16) return null;
+  if (typeof details !== 'string') return null;
+  return {
+    code,
+    details,
+    trailers: metadata instanceof Metadata && metadata.size > 0 ? metadata.toHeaderList() : null,
+  };
 }

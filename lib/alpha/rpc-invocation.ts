@@ -75,25 +75,13 @@ export function openCall<Request, Response>(
   listener: RpcListener,
 ): ClientCall | null {
   const { activation, descriptor } = method;
-  if (!activation.isOpen) {
-    throw new Error(
-      `${descriptor.path}: the stub has left the context this callable was taken in; take it again from the open stub`,
-    );
-  }
-  const options = typeof timeout === 'object' && timeout !== null ? checkedOptions(timeout) : null;
+  const options = rpcOptions(method, timeout);
   const timeoutMs = timeoutMsOfSeconds(options === null ? (timeout as number) : options.timeout);
-  const ownMetadata = options?.metadata === undefined ? null : Metadata.from(options.metadata);
-  if (timeoutMs === 0) {
-    listener.onStatus(EXPIRED_AT_ONCE);
-    return null;
-  }
-  if (options?.signal?.aborted === true) {
-    listener.onStatus(abortedBySignal(options.signal));
-    return null;
-  }
+  const own = options?.metadata === undefined ? null : Metadata.from(options.metadata);
+  if (!readyToStart(timeoutMs, options, listener)) return null;
   let metadata: HeaderList | null;
   try {
-    metadata = initialMetadata(activation.metadataTransformer, ownMetadata);
+    metadata = initialMetadata(activation.metadataTransformer, own)?.toHeaderList() ?? null;
   } catch (error) {
     listener.onStatus(callableFailure(descriptor, 'metadata transformer', error));
     return null;
@@ -109,6 +97,36 @@ export function openCall<Request, Response>(
   listener.call = call;
   if (options !== null) listener.extras = new RpcExtras(method, options, call);
   return call;
+}
+
+/** The options of an RPC, null for a bare timeout. Throws as `startUnaryRequest` does. */
+export function rpcOptions(
+  { activation, descriptor }: BoundMethod<never, unknown>,
+  timeout: Timeout,
+): RpcOptions | null {
+  if (!activation.isOpen) {
+    throw new Error(
+      `${descriptor.path}: the stub has left the context this callable was taken in; take it again from the open stub`,
+    );
+  }
+  return typeof timeout === 'object' && timeout !== null ? checkedOptions(timeout) : null;
+}
+
+/** Whether an RPC may begin; if not, it has failed and `listener` knows. */
+export function readyToStart(
+  timeoutMs: number,
+  options: RpcOptions | null,
+  listener: RpcListener,
+): boolean {
+  if (timeoutMs === 0) {
+    listener.onStatus(EXPIRED_AT_ONCE);
+    return false;
+  }
+  if (options?.signal?.aborted === true) {
+    listener.onStatus(abortedBySignal(options.signal));
+    return false;
+  }
+  return true;
 }
 
 /** `options` itself, once the parts that are used later are known to be usable. */
@@ -133,16 +151,16 @@ function checkedOptions(options: RpcOptions): RpcOptions {
 }
 
 /** What the transformer gives, then what the caller gave; null for nothing. Throws what the transformer throws, TypeError for no pairs. */
-function initialMetadata(
+export function initialMetadata(
   transformer: MetadataTransformer | null,
   own: Metadata | null,
-): HeaderList | null {
-  if (transformer === null) return own === null ? null : own.toHeaderList();
+): Metadata | null {
+  if (transformer === null) return own;
   const pairs: unknown = transformer([]);
   if (typeof (pairs as Iterable<unknown> | null)?.[Symbol.iterator] !== 'function') {
     throw new TypeError('it must return an iterable of [key, value] pairs');
   }
   const metadata = Metadata.from(pairs as Iterable<readonly [string, MetadataValue]>);
   if (own !== null) for (const [key, value] of own) metadata.append(key, value);
-  return metadata.toHeaderList();
+  return metadata;
 }

@@ -8,16 +8,25 @@ import type { RpcOptions } from './interfaces.ts';
 import type { PumpControl } from './message-pump.ts';
 import { abortedBySignal, callableFailure } from './rpc-fault.ts';
 
+/** What the listener of an RPC does with its call. */
+export type CallControl = Pick<ClientCall, 'request' | 'cancel' | 'fail'>;
+
 /** What receives the events of an RPC on behalf of its caller. */
 export interface RpcListener extends ClientCallListener {
   /** Null when the RPC ended before it had a call. */
-  call: ClientCall | null;
+  call: CallControl | null;
   /** Pulls the requests of a request-streaming RPC; null for a unary request. */
   pump: PumpControl | null;
   /** Null when the caller gave a bare timeout. */
   extras: RpcExtras | null;
   /** Why a response could not be read; overrides the status by which the RPC ends. */
   fault: CallStatus | null;
+}
+
+/** A listener that takes responses as values too: of RPCs whose interceptors have seen them. */
+export interface ValueListener extends RpcListener {
+  /** One response that was received in `octets` octets. */
+  onResponse(response: unknown, octets: number): void;
 }
 
 /** What `deserializeResponse` gives when the deserializer failed. */
@@ -50,7 +59,11 @@ export class RpcExtras {
   readonly #options: RpcOptions;
   readonly #onAbort: (() => void) | null;
 
-  constructor(method: BoundMethod<never, unknown>, options: RpcOptions, call: ClientCall) {
+  constructor(
+    method: BoundMethod<never, unknown>,
+    options: RpcOptions,
+    call: Pick<ClientCall, 'fail'>,
+  ) {
     this.#method = method;
     this.#options = options;
     const { signal } = options;

@@ -8,6 +8,7 @@ import type { ServerMethod } from '../call/call.ts';
 import type { ServerCredentials } from '../credentials.ts';
 import { type ErrorReporter, reportToConsole } from '../error-reporter.ts';
 import { GrpcServer, type GrpcServerOptions, type ServerStats } from '../server/server.ts';
+import type { ServerInterceptor } from './interceptors.ts';
 import type { Server, ServiceMethods } from './interfaces.ts';
 import { serverMethods } from './service-handler.ts';
 import { threadClock } from './thread-clock.ts';
@@ -27,6 +28,7 @@ export interface ServerParts {
   readonly compression?: string | undefined;
   readonly compressionMinOctets?: number | undefined;
   readonly report: ErrorReporter | undefined;
+  readonly interceptors?: readonly ServerInterceptor[] | null;
 }
 
 type State = 'stopped' | 'starting' | 'running' | 'stopping';
@@ -47,7 +49,7 @@ export class AlphaServer implements Server {
   constructor(parts: ServerParts) {
     const report = parts.report ?? reportToConsole;
     this.#methods = [...parts.services].flatMap(([serviceName, methods]) =>
-      serverMethods(serviceName, methods, threadClock, report),
+      serverMethods(serviceName, methods, threadClock, report, parts.interceptors),
     );
     this.#address = parts.address;
     this.#credentials = parts.credentials;

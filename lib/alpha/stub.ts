@@ -9,7 +9,9 @@ import {
   type StubChannel,
 } from './bound-method.ts';
 import { ResponseIterator } from './cancellable-iterator.ts';
+import { interceptStreamRequest, interceptUnaryRequest } from './client-interception.ts';
 import { type Future, RpcFuture } from './future.ts';
+import type { ClientInterceptor } from './interceptors.ts';
 import type {
   CancellableIterator,
   InvocationMethods,
@@ -20,6 +22,7 @@ import type {
 } from './interfaces.ts';
 import { promiseOf } from './promise-holder.ts';
 import { startStreamRequest, startUnaryRequest } from './rpc-invocation.ts';
+import type { ValueListener } from './rpc-listener.ts';
 import { type StubContext, StubObject } from './stub-object.ts';
 import { UnaryResponse } from './unary-response.ts';
 
@@ -57,6 +60,7 @@ export interface StubParts {
   readonly openChannel: () => StubChannel;
   readonly metadataTransformer: MetadataTransformer | null;
   readonly report: ErrorReporter;
+  readonly interceptors?: readonly ClientInterceptor[] | null;
 }
 
 /** A stub over channels that `parts.openChannel` makes. Throws TypeError for a method that is none. */
@@ -73,16 +77,20 @@ export function makeStub<Methods extends InvocationMethods>(
 
 function enter(serviceName: string, methods: readonly StubMethod[], parts: StubParts): StubContext {
   const channel = parts.openChannel();
-  const activation = new Activation(serviceName, channel, parts.metadataTransformer, parts.report);
+  const { metadataTransformer, report, interceptors } = parts;
+  const activation = new Activation(
+    serviceName,
+    channel,
+    metadataTransformer,
+    report,
+    interceptors ?? null,
+  );
   return {
     makers: methods.map(({ descriptor, description }) =>
       callableMaker(new BoundMethod(activation, descriptor, description)),
     ),
     stats: () => channel.stats?.() ?? null,
-    close: () => {
-      activation.isOpen = false;
-      return channel.close();
-    },
+    close: () => activation.close(),
   };
 }
 
@@ -116,6 +124,29 @@ function callableMaker(method: BoundMethod<unknown, unknown>): () => unknown {
   }
 }
 
+/** Starts an RPC, through the interceptors if there are any. */
+function startUnary<Request, Response>(
+  method: BoundMethod<Request, Response>,
+  request: Request,
+  timeout: Timeout,
+  listener: ValueListener,
+): void {
+  if (method.activation.interceptors === null)
+    startUnaryRequest(method, request, timeout, listener);
+  else interceptUnaryRequest(method, request, timeout, listener);
+}
+
+function startStream<Request, Response>(
+  method: BoundMethod<Request, Response>,
+  requests: RequestIterable<Request>,
+  timeout: Timeout,
+  listener: ValueListener,
+): void {
+  if (method.activation.interceptors === null)
+    startStreamRequest(method, requests, timeout, listener);
+  else interceptStreamRequest(method, requests, timeout, listener);
+}
+
 function callUnaryUnary<Request, Response>(
   method: BoundMethod<Request, Response>,
   request: Request,
@@ -123,7 +154,7 @@ function callUnaryUnary<Request, Response>(
 ): Promise<Response> {
   const response = new UnaryResponse(method);
   const promise = promiseOf(response);
-  startUnaryRequest(method, request, timeout, response);
+  startUnary(method, request, timeout, response);
   return promise;
 }
 
@@ -134,7 +165,7 @@ function callStreamUnary<Request, Response>(
 ): Promise<Response> {
   const response = new UnaryResponse(method);
   const promise = promiseOf(response);
-  startStreamRequest(method, requests, timeout, response);
+  startStream(method, requests, timeout, response);
   return promise;
 }
 
@@ -145,7 +176,7 @@ export function futureUnaryUnary<Request, Response>(
   timeout: Timeout,
 ): Future<Response> {
   const future = new RpcFuture(method);
-  startUnaryRequest(method, request, timeout, future);
+  startUnary(method, request, timeout, future);
   return future;
 }
 
@@ -156,7 +187,7 @@ export function futureStreamUnary<Request, Response>(
   timeout: Timeout,
 ): Future<Response> {
   const future = new RpcFuture(method);
-  startStreamRequest(method, requests, timeout, future);
+  startStream(method, requests, timeout, future);
   return future;
 }
 
@@ -166,7 +197,7 @@ function iterateUnaryStream<Request, Response>(
   timeout: Timeout,
 ): CancellableIterator<Response> {
   const responses = new ResponseIterator(method);
-  startUnaryRequest(method, request, timeout, responses);
+  startUnary(method, request, timeout, responses);
   responses.replenish();
   return responses;
 }
@@ -177,7 +208,7 @@ function iterateStreamStream<Request, Response>(
   timeout: Timeout,
 ): CancellableIterator<Response> {
   const responses = new ResponseIterator(method);
-  startStreamRequest(method, requests, timeout, responses);
+  startStream(method, requests, timeout, responses);
   responses.replenish();
   return responses;
 }

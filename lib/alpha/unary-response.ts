@@ -1,18 +1,24 @@
 /** The direct form of a response-unary RPC: one object that listens to the call and settles the caller's promise. */
 
 import type { HeaderList } from '../../framing/frame-handler.ts';
-import type { CallStatus, ClientCall } from '../call/call.ts';
+import type { CallStatus } from '../call/call.ts';
 import { Status } from '../status.ts';
 import type { BoundMethod } from './bound-method.ts';
 import { rpcErrorOfStatus } from './exceptions.ts';
 import type { PumpControl } from './message-pump.ts';
 import { type PromiseHolder, unsettled } from './promise-holder.ts';
 import { NO_RESPONSE } from './rpc-fault.ts';
-import { deserializeResponse, FAILED, type RpcExtras, type RpcListener } from './rpc-listener.ts';
+import {
+  type CallControl,
+  deserializeResponse,
+  FAILED,
+  type RpcExtras,
+  type ValueListener,
+} from './rpc-listener.ts';
 
 /** Listens to one response-unary RPC; see `promiseOf`. */
-export class UnaryResponse<Response> implements RpcListener, PromiseHolder<Response> {
-  call: ClientCall | null;
+export class UnaryResponse<Response> implements ValueListener, PromiseHolder<Response> {
+  call: CallControl | null;
   pump: PumpControl | null;
   extras: RpcExtras | null;
   fault: CallStatus | null;
@@ -38,6 +44,10 @@ export class UnaryResponse<Response> implements RpcListener, PromiseHolder<Respo
 
   onMessage(chunk: Uint8Array, start: number, end: number): void {
     this.#response = deserializeResponse(this.#method, this, chunk, start, end);
+  }
+
+  onResponse(response: unknown): void {
+    this.#response = response as Response;
   }
 
   onStatus(status: CallStatus): void {

@@ -65,6 +65,8 @@ export interface ChannelStats {
 export class Channel implements CallFactory, ClientCallHost {
   /** The target in readable form. */
   readonly target: string;
+  /** The `:authority` of its calls. */
+  readonly authority: string;
   readonly clock: Clock;
   readonly readyQueue: ReadyQueue;
   readonly limits: Limits;
@@ -98,6 +100,7 @@ export class Channel implements CallFactory, ClientCallHost {
     const credentials = options.credentials ?? insecureChannelCredentials();
     const limits = clientLimits(options.limits);
     this.target = parsed.text;
+    this.authority = authorityOf(parsed, credentials, options.authority);
     this.clock = options.clock ?? systemClock;
     const report = (error: unknown): void =>
       reportSafely(options.reportError ?? reportToConsole, error, `channel to ${parsed.text}`);
@@ -112,7 +115,7 @@ export class Channel implements CallFactory, ClientCallHost {
     this.inflates = new InflateSlots(limits.maxConcurrentInflates);
     this.#propagates = options.propagate !== false;
     this.#templates = new RequestTemplates(
-      authorityOf(parsed, credentials, options.authority),
+      this.authority,
       credentials.type === 'tls' ? 'https' : 'http',
       userAgent(options.userAgent),
       codecs.accepted,

@@ -2,6 +2,11 @@
 
 import type { Limits } from '../../transport/limits.ts';
 import type { MetadataTransformer } from '../alpha/bound-method.ts';
+import {
+  type ClientInterceptor,
+  interceptorList,
+  type ServerInterceptor,
+} from '../alpha/interceptors.ts';
 import type { InvocationMethods, ServiceMethods, Stub } from '../alpha/interfaces.ts';
 import { serverMethods } from '../alpha/service-handler.ts';
 import { makeStub } from '../alpha/stub.ts';
@@ -14,6 +19,9 @@ import { createMemoryChannel } from './memory-channel.ts';
 export interface MemoryStubOptions {
   /** As in the options of `stub`. */
   readonly metadataTransformer?: MetadataTransformer | undefined;
+  /** As in the options of `stub`, and of `server`. */
+  readonly interceptors?: readonly ClientInterceptor[] | undefined;
+  readonly serverInterceptors?: readonly ServerInterceptor[] | undefined;
   /** Limits of the client's side and of the server's, laid over the defaults. */
   readonly limits?: Partial<Limits> | undefined;
   readonly serverLimits?: Partial<Limits> | undefined;
@@ -32,10 +40,17 @@ export function memoryStub<Methods extends InvocationMethods>(
   options: MemoryStubOptions = {},
 ): Stub<Methods> {
   const report = options.onError ?? reportToConsole;
-  const served = serverMethods(serviceName, serviceMethods, threadClock, report);
+  const served = serverMethods(
+    serviceName,
+    serviceMethods,
+    threadClock,
+    report,
+    interceptorList(options.serverInterceptors),
+  );
   return makeStub(serviceName, methods, {
     metadataTransformer: options.metadataTransformer ?? null,
     report,
+    interceptors: interceptorList(options.interceptors),
     openChannel: () => {
       const server = new GrpcServer({
         reportError: report,
@@ -48,6 +63,7 @@ export function memoryStub<Methods extends InvocationMethods>(
       });
       return {
         clock: channel.clock,
+        authority: channel.authority,
         maxUndeliveredMessages: channel.maxUndeliveredMessages,
         createCall: (method, callOptions) => channel.createCall(method, callOptions),
         close: async () => {

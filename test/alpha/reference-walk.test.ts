@@ -182,6 +182,7 @@ await t.test(
         ...Object.keys(ENUMS),
         ...Object.keys(FUNCTIONS),
         'CallPhase',
+        'ContextKey',
         'edge',
         'EndedBy',
         'Metadata',

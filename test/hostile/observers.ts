@@ -78,14 +78,21 @@ async function protobufBombs({ victim, connect: open }: AttackContext): Promise<
 /** S67, S93, S99 and S102. */
 export const observerAttacks: readonly Attack[] = [
   {
-    // CVE-2026-33186. There are no interceptors on the server that could see another path than the method table: what there is of a path is
-    // judged before anything of the program runs.
+    // CVE-2026-33186: the rule of an interceptor that denies /hostile.Guarded/Secret must not be passed by another spelling of the path.
     id: 'S67',
-    title: 'a path without its slash, or with one too many, starts no handler (no interceptors)',
+    title: 'a path without its slash, or with one too many, passes no interceptor that denies',
     quick: true,
     async run({ victim, connect: open }) {
       const peer = await open();
-      const paths = ['hostile.Work/Slow', '//hostile.Work/Slow', 'http://h/hostile.Work/Slow', ''];
+      const paths = [
+        'hostile.Guarded/Secret',
+        '//hostile.Guarded/Secret',
+        '/hostile.Guarded//Secret',
+        '/hostile.Guarded/Secret/',
+        '/hostile.Guarded/Secret?x',
+        'http://h/hostile.Guarded/Secret',
+        '',
+      ];
       for (const [index, path] of paths.entries()) {
         const id = oddId(index);
         peer.write(unaryCall(id, path, 'x'));
@@ -99,7 +106,13 @@ export const observerAttacks: readonly Attack[] = [
         );
       }
       must(!peer.closed, 'the connection was closed');
-      must((await victim.report()).starts === 0, 'a handler ran');
+      const before = await victim.report();
+      must(before.starts === 0 && before.intercepted === 0, 'a handler or an interceptor ran');
+      peer.write(unaryCall(1001, '/hostile.Guarded/Secret', 'x'));
+      await peer.expectStatus(1001, Grpc.PERMISSION_DENIED);
+      const after = await victim.report();
+      must(after.starts === 0, 'the handler ran');
+      must(after.intercepted === 1, `${after.intercepted} interceptors ran`);
     },
   },
   { id: 'S93', title: 'protobuf bombs', run: protobufBombs },

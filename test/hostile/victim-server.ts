@@ -1,5 +1,7 @@
 /** The server under attack, in a process of its own. Told what to do through IPC; see victim.ts. */
 
+import { serverMethods } from '../../lib/alpha/service-handler.ts';
+import { unaryUnaryServiceDescription } from '../../lib/alpha/utilities.ts';
 import type { ServerCall, ServerCallListener, ServerMethod } from '../../lib/call/call.ts';
 import { tlsServerCredentials } from '../../lib/credentials.ts';
 import { Metadata } from '../../lib/metadata.ts';
@@ -20,7 +22,7 @@ const watch = new ProcessWatch();
 const setup = JSON.parse(process.argv[2] ?? '{}') as VictimSetup;
 const neverEnding: ServerCall[] = [];
 const acceptFaults: string[] = [];
-let [starts, running, mostRunning, aborted] = [0, 0, 0, 0];
+let [starts, running, mostRunning, aborted, intercepted] = [0, 0, 0, 0, 0];
 
 function started(): void {
   starts += 1;
@@ -211,6 +213,16 @@ function proto(call: ServerCall): ServerCallListener {
   });
 }
 
+/** A method of the alpha API behind an interceptor that denies it. */
+const secret = unaryUnaryServiceDescription(
+  (request: Uint8Array) => {
+    starts += 1;
+    return request;
+  },
+  (octets) => octets,
+  (octets) => octets,
+);
+
 function textOf(chunk: Uint8Array, from: number, to: number): string {
   return new TextDecoder('latin1').decode(chunk.subarray(from, to));
 }
@@ -261,6 +273,16 @@ server.addMethods([
   served('Proto', Cardinality.UNARY_UNARY, proto),
 ]);
 
+server.addMethods(
+  serverMethods('hostile.Guarded', { Secret: secret }, { now: () => performance.now() }, () => {}, [
+    (context, next) => {
+      intercepted += 1;
+      if (context.method === '/hostile.Guarded/Secret') context.abort(Status.PERMISSION_DENIED);
+      return next();
+    },
+  ]),
+);
+
 function report(collect: boolean): ServerReport {
   const { trips, ...stats } = server.stats();
   return {
@@ -271,6 +293,7 @@ function report(collect: boolean): ServerReport {
     running,
     mostRunning,
     aborted,
+    intercepted,
     liveConnections: collect ? connections.count() : 0,
     logLines,
     acceptFaults: acceptFaults.length,

@@ -69,6 +69,8 @@ export interface ServerReport extends TransportReport {
   readonly running: number;
   readonly mostRunning: number;
   readonly aborted: number;
+  /** Times that an interceptor ran. */
+  readonly intercepted: number;
   /** Faults of accepting that were reported, ever. */
   readonly acceptFaults: number;
 }

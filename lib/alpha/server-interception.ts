@@ -1,0 +1,114 @@
+/**
+ * The interceptors of one served RPC. They run before the request is deserialized; the behaviour runs when the innermost has called `next`,
+ * and its answer is sent when all have returned.
+ */
+
+import type { CallStatus } from '../call/call.ts';
+import { Status } from '../status.ts';
+import { InterceptorChain, NONE, Outcome } from './interceptor-chain.ts';
+import type { RpcObserver, ServerInterceptor } from './interceptors.ts';
+import type { RpcContext } from './interfaces.ts';
+import { statusCarriedBy } from './rpc-fault.ts';
+
+/** What the client reads for an exception that carries no status: nothing of the exception itself. */
+export const BEHAVIOR_RAISED = 'the service raised an exception';
+
+/** The RPC, to its interceptors. */
+export interface InterceptedHandler {
+  /** The behaviour may run. */
+  admit(): void;
+  /** Its outcome is not wanted any more. */
+  giveUp(): void;
+  /** To be sent, unless the RPC was aborted. `outcome.response` is the serialized response, if there is one. */
+  conclude(outcome: Outcome): void;
+  /** No interceptor runs any more. */
+  onInterceptorsSettled(): void;
+  report(error: unknown, what: string): void;
+}
+
+/** The chain of one RPC. */
+export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver> {
+  protected readonly subject: RpcContext;
+  readonly #handler: InterceptedHandler;
+  #admitted: boolean;
+
+  constructor(
+    interceptors: readonly ServerInterceptor[],
+    context: RpcContext,
+    handler: InterceptedHandler,
+  ) {
+    super(interceptors);
+    this.subject = context;
+    this.#handler = handler;
+    this.#admitted = false;
+  }
+
+  /** Whether the behaviour may run. */
+  get isAdmitted(): boolean {
+    return this.#admitted;
+  }
+
+  start(): void {
+    this.enter();
+  }
+
+  /** The behaviour has ended, or the request or its response was refused. */
+  conclude(status: CallStatus, response: Uint8Array | null): void {
+    this.settle(new Outcome(status, response ?? NONE));
+  }
+
+  /** The RPC was aborted: interceptors learn of it, and nothing is sent. */
+  abort(code: number, message: string): void {
+    this.end(new Outcome({ code, message, trailers: [], cause: undefined }, NONE));
+  }
+
+  /** `request` as the observers want it read. Throws what they throw. */
+  inbound(request: unknown): unknown {
+    return this.requestOf(request);
+  }
+
+  /** `response` as the observers want it sent. Throws what they throw. */
+  outbound(response: unknown): unknown {
+    return this.responseOf(response);
+  }
+
+  protected begin(): void {
+    this.#admitted = true;
+    this.#handler.admit();
+  }
+
+  protected giveUp(): void {
+    this.#handler.giveUp();
+  }
+
+  protected outcomeOf(error: unknown, what: string): Outcome {
+    const carried = statusCarriedBy(error);
+    if (carried === null) this.#handler.report(error, what);
+    const status: CallStatus =
+      carried === null
+        ? { code: Status.UNKNOWN, message: BEHAVIOR_RAISED, trailers: [], cause: error }
+        : {
+            code: carried.code,
+            message: carried.details,
+            trailers: carried.trailers ?? [],
+            cause: error,
+          };
+    return new Outcome(status, NONE);
+  }
+
+  protected whyNotAgain(): string {
+    return 'the behavior has run';
+  }
+
+  protected report(error: unknown, what: string): void {
+    this.#handler.report(error, what);
+  }
+
+  protected finish(outcome: Outcome): void {
+    this.#handler.conclude(outcome);
+  }
+
+  protected override idle(): void {
+    this.#handler.onInterceptorsSettled();
+  }
+}
