@@ -175,7 +175,7 @@ export async function startArm(
     pin ? options.clientCore : null,
   );
   try {
-    const common = { tls, maxStreams };
+    const common = { tls, maxStreams, interceptors: load.interceptors };
     const library = ({ name }: Implementation): string | null =>
       name === againstName ? options.againstFolder : null;
     const served = await server.ask('start', {

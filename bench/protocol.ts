@@ -30,6 +30,8 @@ export interface Load {
   readonly messagesPerStream: number;
   /** Metadata entries per call, a quarter of them with a value that differs in each call. */
   readonly metadataEntries: number;
+  /** Each side has one interceptor, which sees metadata and status of each call; see worker/interception.ts. */
+  readonly interceptors: boolean;
   /** Records a latency per call. */
   readonly latency: boolean;
 }
@@ -46,6 +48,8 @@ export interface StartParams {
   readonly library: string | null;
   /** Server: streams a connection may have open at once; null: the implementation's default. */
   readonly maxStreams: number | null;
+  /** Server: as in the load of its clients. */
+  readonly interceptors: boolean;
 }
 
 export interface StartResult {

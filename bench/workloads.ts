@@ -70,6 +70,7 @@ const plainUnary: Load = {
   connections: 1,
   messagesPerStream: 0,
   metadataEntries: 0,
+  interceptors: false,
   latency: false,
 };
 
@@ -99,7 +100,10 @@ function row(
     guarded: options.guarded ?? false,
     compared: options.compared ?? 'both',
     arms,
-    moreArms: options.compared === undefined ? everyone.filter((arm) => !arms.includes(arm)) : [],
+    moreArms:
+      options.compared === undefined && load.interceptors !== true
+        ? everyone.filter((arm) => !arms.includes(arm))
+        : [],
     goals: options.goals ?? [],
   };
 }
@@ -290,12 +294,13 @@ export const workloads: readonly Workload[] = [
   ),
   row(
     'unary-realistic-100',
-    '1 KiB unary echo with deadline and 8 metadata entries, 100 in flight',
-    { inFlight: 100, bodyOctets: kib, metadataEntries: 8 },
+    '1 KiB unary echo with deadline, 8 metadata entries and an interceptor on each side, 100 in flight',
+    { inFlight: 100, bodyOctets: kib, metadataEntries: 8, interceptors: true },
     {
       headline: true,
       guarded: true,
-      arms: rpcOnly,
+      // The arms that have interceptors on both sides.
+      arms: [...subject, 'grpc-js', ...wrappers, 'grpc-go'],
       goals: [atLeast('grpc-js', 15)],
     },
   ),

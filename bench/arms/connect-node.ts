@@ -12,6 +12,7 @@ import {
   type ServerSettings,
   serverName,
 } from '../worker/bench-arm.ts';
+import { countStatus, isAuthorized } from '../worker/interception.ts';
 import { type IterableCalls, idleStream, iterableRunners } from '../worker/iterable-client.ts';
 import { type DownloadRequest, type Message, patternedBody } from '../worker/messages.ts';
 import { metadataEntries } from '../worker/metadata.ts';
@@ -29,6 +30,7 @@ interface ConnectNode {
 }
 interface Connect {
   createClient(this: void, service: object, transport: object): ConnectClient;
+  ConnectError: new (message: string, code: number) => Error;
 }
 interface ConnectClient {
   nothing(request: Message, options: object): Promise<Message>;
@@ -45,10 +47,16 @@ interface Protobuf {
   createFileRegistry(this: void, set: object): { getService(name: string): object | undefined };
 }
 
-export async function startServer({ tls }: ServerSettings): Promise<BenchServer> {
+export async function startServer({ tls, interceptors }: ServerSettings): Promise<BenchServer> {
   const { connectNodeAdapter } = requirePeer('@connectrpc/connect-node') as ConnectNode;
   const service = serviceDescriptor();
+  const { ConnectError } = requirePeer('@connectrpc/connect') as Connect;
+  const around: Interceptor = (next) => (request) => {
+    if (isAuthorized(request.header.get('authorization'))) return counted(next)(request);
+    throw new ConnectError('a token is missing', 16);
+  };
   const handler = connectNodeAdapter({
+    ...(interceptors ? { interceptors: [around] } : {}),
     routes: (router: { service(service: object, implementation: object): void }) =>
       router.service(service, implementation),
   });
@@ -108,6 +116,7 @@ async function openClient(
     sessionManager,
     // By default it offers gzip and brotli, and the server then compresses; nobody else here does.
     acceptCompression: [],
+    ...(load.interceptors ? { interceptors: [counted] } : {}),
   });
   const client = createClient(service, transport);
   const options = { timeoutMs: callTimeoutMs };
@@ -131,6 +140,24 @@ async function openClient(
     close: () => sessionManager.abort(),
   };
 }
+
+interface InterceptedRequest {
+  readonly header: Headers;
+}
+type Handle = (request: InterceptedRequest) => Promise<unknown>;
+type Interceptor = (next: Handle) => Handle;
+
+/** Counts the status of each call. */
+const counted: Interceptor = (next) => async (request) => {
+  try {
+    const response = await next(request);
+    countStatus(0);
+    return response;
+  } catch (error) {
+    countStatus((error as { code?: number }).code ?? 2);
+    throw error;
+  }
+};
 
 const implementation = {
   nothing: (request: Message) => request,

@@ -12,6 +12,7 @@ import {
   serviceName,
 } from '../worker/bench-arm.ts';
 import { grpcJsDefinition } from '../worker/grpc-js-definition.ts';
+import { countStatus, isAuthorized } from '../worker/interception.ts';
 import {
   type DownloadRequest,
   type Message,
@@ -28,6 +29,14 @@ interface GrpcJs {
   Metadata: new () => { set(key: string, value: string): void };
   ServerCredentials: { createInsecure(): object; createSsl(root: null, pairs: object[]): object };
   credentials: { createInsecure(): object; createSsl(root: Buffer): object };
+  InterceptingCall: new (call: object, requester: object) => object;
+  ServerInterceptingCall: new (
+    call: { sendStatus(status: object): void },
+    responder: object,
+  ) => object;
+}
+interface Status {
+  readonly code: number;
 }
 type ClientConstructor = new (target: string, credentials: object, options: object) => GrpcClient;
 type Callback<T> = (error: Error | null, response: T) => void;
@@ -65,9 +74,11 @@ const options = {
   'grpc.max_send_message_length': maxMessageOctets,
 };
 
-export async function startServer({ tls }: ServerSettings): Promise<BenchServer> {
+export async function startServer({ tls, interceptors }: ServerSettings): Promise<BenchServer> {
   const grpc = requirePeer('@grpc/grpc-js') as GrpcJs;
-  const server = new grpc.Server(options);
+  const server = new grpc.Server(
+    interceptors ? { ...options, interceptors: [serverInterceptor(grpc)] } : options,
+  );
   server.addService(grpcJsDefinition, handlers);
   const credentials =
     tls === null
@@ -96,6 +107,7 @@ export async function startClient(settings: ClientSettings): Promise<BenchClient
       ...options,
       // Channels with equal options share their connections unless each has its own pool.
       'grpc.use_local_subchannel_pool': 1,
+      ...(load.interceptors ? { interceptors: [clientInterceptor(grpc)] } : {}),
       ...(settings.tls === null ? {} : { 'grpc.ssl_target_name_override': serverName }),
     });
     await new Promise<void>((resolve, reject) => {
@@ -325,6 +337,45 @@ const handlers = {
     call.on('error', () => {});
   },
 };
+
+/** Counts the status of each call. */
+function clientInterceptor(grpc: GrpcJs): unknown {
+  return (callOptions: object, nextCall: (options: object) => object) =>
+    new grpc.InterceptingCall(nextCall(callOptions), {
+      start: (
+        metadata: object,
+        _listener: object,
+        next: (metadata: object, listener: object) => void,
+      ) =>
+        next(metadata, {
+          onReceiveStatus: (status: Status, nextStatus: (status: Status) => void) => {
+            countStatus(status.code);
+            nextStatus(status);
+          },
+        }),
+    });
+}
+
+/** Refuses calls without a token, and counts the status of each. */
+function serverInterceptor(grpc: GrpcJs): unknown {
+  return (_method: object, call: { sendStatus(status: object): void }) =>
+    new grpc.ServerInterceptingCall(call, {
+      start: (next: (listener: object) => void) =>
+        next({
+          onReceiveMetadata: (
+            metadata: { get(key: string): unknown[] },
+            nextMetadata: (metadata: object) => void,
+          ) => {
+            if (isAuthorized(metadata.get('authorization')[0])) nextMetadata(metadata);
+            else call.sendStatus({ code: 16, details: 'a token is missing' });
+          },
+        }),
+      sendStatus: (status: Status, next: (status: Status) => void) => {
+        countStatus(status.code);
+        next(status);
+      },
+    });
+}
 
 function deadline(): number {
   return Date.now() + callTimeoutMs;

@@ -10,6 +10,7 @@ import {
   serverName,
 } from '../worker/bench-arm.ts';
 import { grpcJsDefinition } from '../worker/grpc-js-definition.ts';
+import { countStatus, isAuthorized } from '../worker/interception.ts';
 import { type IterableCalls, idleStream, iterableRunners } from '../worker/iterable-client.ts';
 import {
   type DownloadRequest,
@@ -25,6 +26,8 @@ interface NiceGrpc {
   createServer(options: object): NiceServer;
   createChannel(address: string, credentials: object, options: object): { close(): void };
   createClient(definition: object, channel: object): NiceClient;
+  createClientFactory(): NiceFactory;
+  ServerError: new (code: number, details: string) => Error;
   Metadata: (entries: [string, string][]) => object;
 }
 /** Credentials come from the library beneath. */
@@ -32,7 +35,23 @@ interface GrpcJs {
   credentials: { createInsecure(): object; createSsl(root: Buffer): object };
   ServerCredentials: { createInsecure(): object; createSsl(root: null, pairs: object[]): object };
 }
+interface NiceFactory {
+  use(middleware: Middleware): NiceFactory;
+  create(definition: object, channel: object): NiceClient;
+}
+interface MiddlewareCall {
+  readonly request: unknown;
+  next(request: unknown, options: object): AsyncGenerator<unknown, unknown>;
+}
+interface MiddlewareContext {
+  readonly metadata?: { get(key: string): unknown };
+}
+type Middleware = (
+  call: MiddlewareCall,
+  context: MiddlewareContext,
+) => AsyncGenerator<unknown, unknown>;
 interface NiceServer {
+  use(middleware: Middleware): NiceServer;
   add(definition: object, implementation: object): void;
   listen(address: string, credentials: object): Promise<number>;
 }
@@ -49,10 +68,15 @@ const options = {
   'grpc.max_send_message_length': maxMessageOctets,
 };
 
-export async function startServer({ tls }: ServerSettings): Promise<BenchServer> {
+export async function startServer({ tls, interceptors }: ServerSettings): Promise<BenchServer> {
   const nice = requirePeer('nice-grpc') as NiceGrpc;
   const grpc = requirePeer('@grpc/grpc-js') as GrpcJs;
-  const server = nice.createServer(options);
+  const bare = nice.createServer(options);
+  const around: Middleware = (call, context) => {
+    if (isAuthorized(context.metadata?.get('authorization'))) return counted(call, context);
+    throw new nice.ServerError(16, 'a token is missing');
+  };
+  const server = interceptors ? bare.use(around) : bare;
   server.add(grpcJsDefinition, implementation);
   const credentials =
     tls === null
@@ -103,7 +127,9 @@ function openClient(nice: NiceGrpc, { port, tls, load }: ClientSettings): Iterab
     'grpc.use_local_subchannel_pool': 1,
     ...(tls === null ? {} : { 'grpc.ssl_target_name_override': serverName }),
   });
-  const client = nice.createClient(grpcJsDefinition, channel);
+  const client = load.interceptors
+    ? nice.createClientFactory().use(counted).create(grpcJsDefinition, channel)
+    : nice.createClient(grpcJsDefinition, channel);
   const unary =
     load.bodyOctets === 0
       ? (request: Message) => client.Nothing(request)
@@ -119,6 +145,21 @@ function openClient(nice: NiceGrpc, { port, tls, load }: ClientSettings): Iterab
     pingPong: (requests) => client.PingPong(requests),
     close: () => channel.close(),
   };
+}
+
+/** Counts the status of each call. */
+async function* counted(
+  call: MiddlewareCall,
+  context: MiddlewareContext,
+): AsyncGenerator<unknown, unknown> {
+  try {
+    const response = yield* call.next(call.request, context);
+    countStatus(0);
+    return response;
+  } catch (error) {
+    countStatus((error as { code?: number }).code ?? 2);
+    throw error;
+  }
 }
 
 const implementation = {

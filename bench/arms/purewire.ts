@@ -12,6 +12,7 @@ import {
   serverName,
   serviceName,
 } from '../worker/bench-arm.ts';
+import { countStatus, isAuthorized } from '../worker/interception.ts';
 import { type IterableCalls, idleStream, iterableRunners } from '../worker/iterable-client.ts';
 import {
   codecs,
@@ -30,6 +31,7 @@ export async function startServer({
   tls,
   library,
   maxStreams,
+  interceptors,
 }: ServerSettings): Promise<BenchServer> {
   const purewire = await load(library);
   const methods = {
@@ -61,8 +63,15 @@ export async function startServer({
     maxStreams === null
       ? {}
       : { limits: { maxConcurrentStreams: maxStreams, maxRunningHandlers: maxStreams } };
+  const around: Purewire.ServerInterceptor = (context, next) => {
+    if (!isAuthorized(context.metadata.get('authorization'))) {
+      throw new purewire.RpcError(purewire.Status.UNAUTHENTICATED, 'a token is missing');
+    }
+    return next({ onStatus: ({ code }) => countStatus(code) });
+  };
   const server = purewire.server(serviceName, methods, 0, {
     host: '127.0.0.1',
+    ...(interceptors ? { interceptors: [around] } : {}),
     ...secure,
     ...more,
   });
@@ -123,10 +132,14 @@ function openStub(
       message.decode,
     ),
   };
-  const options =
-    tls === null
+  const around: Purewire.ClientInterceptor = (_rpc, next) =>
+    next({ onStatus: ({ code }) => countStatus(code) });
+  const options = {
+    ...(tls === null
       ? {}
-      : { secure: true, rootCertificates: tls.certificate, serverHostOverride: serverName };
+      : { secure: true, rootCertificates: tls.certificate, serverHostOverride: serverName }),
+    ...(wanted.interceptors ? { interceptors: [around] } : {}),
+  };
   const stub = purewire.stub(serviceName, methods, '127.0.0.1', port, options).open();
   const unary =
     wanted.bodyOctets === 0

@@ -25,6 +25,7 @@ const load: Load = {
   connections: 1,
   messagesPerStream: 0,
   metadataEntries: 0,
+  interceptors: false,
   latency: false,
 };
 

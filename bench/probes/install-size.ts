@@ -1,8 +1,10 @@
-/** What an application installs with a library: its files and those of every package it depends on. */
+/** What an application installs with a library, and what of it a bundler puts into a client that reads its `.proto` or its generated code. */
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { buildSync } from 'esbuild';
 import { benchRoot, projectRoot } from '../project.ts';
 import { figure } from '../report.ts';
 import type { Probe } from './probe.ts';
@@ -19,6 +21,9 @@ interface Size {
   readonly arm: string;
   readonly octets: number;
   readonly packages: number;
+  /** The client as one minified file, and that compressed with gzip. */
+  readonly bundledOctets: number;
+  readonly gzippedOctets: number;
 }
 
 /** The packages an application names in its package.json for each arm. */
@@ -28,20 +33,38 @@ const installed: Readonly<Record<string, readonly string[]>> = {
   'connect-node': ['@connectrpc/connect-node', '@connectrpc/connect', '@bufbuild/protobuf'],
 };
 
+/** What a client with calls of all kinds imports. Generated code, which nice-grpc and connect-node need beside, is not counted. */
+const clients: Readonly<Record<string, string>> = {
+  purewire: `import { stub } from './dist/lib/index.js';
+    import { loadService } from './dist/lib/protobuf/index.js';
+    console.log(stub, loadService);`,
+  'grpc-js': `import { credentials, loadPackageDefinition } from '@grpc/grpc-js';
+    import { loadSync } from '@grpc/proto-loader';
+    console.log(credentials, loadPackageDefinition, loadSync);`,
+  'nice-grpc': `import { createChannel, createClient } from 'nice-grpc';
+    console.log(createChannel, createClient);`,
+  'connect-node': `import { createClient } from '@connectrpc/connect';
+    import { createGrpcTransport } from '@connectrpc/connect-node';
+    import { create } from '@bufbuild/protobuf';
+    console.log(createClient, createGrpcTransport, create);`,
+};
+
 /** Production dependencies only, types included, as npm unpacks them. */
 export const installSize: Probe = {
   name: 'install-size',
-  title: 'installed files, dependencies included',
-  plannedMs: 500,
+  title: 'installed files, dependencies included, and a client bundled by esbuild',
+  plannedMs: 2_000,
   arms: ['purewire', 'grpc-js', 'nice-grpc', 'connect-node'],
   run: async (arms) => {
     const sizes = arms.map(sizeOf);
     return {
-      columns: ['', 'installed', 'packages'],
+      columns: ['', 'installed', 'packages', 'client minified', 'and gzipped'],
       lines: sizes.map((each) => [
         each.arm,
         `${figure(each.octets / kib)} KiB`,
         String(each.packages),
+        `${figure(each.bundledOctets / kib)} KiB`,
+        `${figure(each.gzippedOctets / kib)} KiB`,
       ]),
       goals: [],
       data: sizes,
@@ -67,7 +90,29 @@ function sizeOf(arm: string): Size {
     addDependencies(benchRoot, { name: '', dependencies }, seen);
   }
   const octets = [...seen.values()].reduce((sum, each) => sum + each, 0);
-  return { arm, octets, packages: seen.size };
+  return { arm, octets, packages: seen.size, ...bundleOf(arm) };
+}
+
+function bundleOf(arm: string): Pick<Size, 'bundledOctets' | 'gzippedOctets'> {
+  const { outputFiles } = buildSync({
+    stdin: {
+      contents: clients[arm] ?? '',
+      resolveDir: arm === 'purewire' ? projectRoot : benchRoot,
+    },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    write: false,
+    logLevel: 'error',
+  });
+  const [file] = outputFiles;
+  if (file === undefined) throw new Error(`esbuild made no bundle of ${arm}`);
+  return {
+    bundledOctets: file.contents.length,
+    gzippedOctets: gzipSync(file.contents, { level: 9 }).length,
+  };
 }
 
 function addDependencies(folder: string, manifest: Manifest, seen: Map<string, number>): void {

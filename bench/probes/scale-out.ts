@@ -30,6 +30,7 @@ const load: Load = {
   connections: 8,
   messagesPerStream: 0,
   metadataEntries: 0,
+  interceptors: false,
   latency: false,
 };
 /** What a handler does: nothing, and hashing as much as takes it some 100 microseconds and more. */
@@ -113,7 +114,13 @@ async function compare(kib: number): Promise<Point[][]> {
         null,
       );
       running.push({ server, client, points: measured[i]! });
-      const common = { implementation: 'purewire', tls: null, library: null, maxStreams: null };
+      const common = {
+        implementation: 'purewire',
+        tls: null,
+        library: null,
+        maxStreams: null,
+        interceptors: false,
+      };
       const served = await server.ask('start', { ...common, role: 'server', port: 0, load: null });
       await client.ask('start', { ...common, role: 'client', port: served.port, load });
     }

@@ -40,6 +40,7 @@ export const soak: Probe = {
         connections: 1,
         messagesPerStream: messages,
         metadataEntries: 0,
+        interceptors: false,
         latency: false,
       };
       const processes = await startArm(armNamed('purewire'), load, options, null, ['--expose-gc']);

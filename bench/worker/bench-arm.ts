@@ -20,6 +20,7 @@ export interface ServerSettings {
   readonly library: string | null;
   /** Streams a connection may have open at once; null: what the implementation has by default. */
   readonly maxStreams: number | null;
+  readonly interceptors: boolean;
 }
 
 export interface ClientSettings {

@@ -11,13 +11,19 @@ const load: Load = {
   connections: 1,
   messagesPerStream: 0,
   metadataEntries: 0,
+  interceptors: false,
   latency: false,
 };
 
 const name = process.argv[2];
 if (name !== undefined) {
   const arm = await loadArm(name);
-  const server = await arm.startServer({ tls: null, library: null, maxStreams: null });
+  const server = await arm.startServer({
+    tls: null,
+    library: null,
+    maxStreams: null,
+    interceptors: false,
+  });
   const client = await arm.startClient({ port: server.port, tls: null, load, library: null });
   const params = {
     rampMs: 0,

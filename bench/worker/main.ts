@@ -63,12 +63,12 @@ const handlers: Handlers = {
 
 async function start(params: StartParams): Promise<StartResult> {
   const arm = await loadArm(params.implementation);
-  const { tls, library, port, load, maxStreams } = params;
+  const { tls, library, port, load, maxStreams, interceptors } = params;
   const versions = { node: process.version };
   // The same cipher for every arm; a list of Node's own would differ between its releases.
   if (tls !== null) nodeTls.DEFAULT_CIPHERS = tlsCipher;
   if (params.role === 'server') {
-    const server = await arm.startServer({ tls, library, maxStreams });
+    const server = await arm.startServer({ tls, library, maxStreams, interceptors });
     return { port: server.port, pid: process.pid, versions: { ...versions, ...server.versions } };
   }
   if (load === null) throw new Error('a client needs a load');

@@ -72,32 +72,20 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
   readonly #context: ServiceContext;
   /** Null when there are none. */
   readonly #interception: ServerInterception | null;
-  /** The unary request of an RPC whose interceptors have not let it go on. */
-  #held: Uint8Array | null;
   #requests: RequestReader<unknown> | null;
   #pump: MessagePump<unknown> | null;
   /** The behaviour has been called. */
   #begun: boolean;
   #settled: boolean;
-  /** Only interceptors keep the handler from being settled. */
-  #settleDue: boolean;
-  /** The client sends no more; it may say so before interceptors let the RPC go on. */
-  #halfClosed: boolean;
-  /** What a failure counts as, for an RPC whose interceptors have yet to return. */
-  #abortion: Abortion;
 
   constructor(method: ServedMethod, call: ServerCall) {
     this.#method = method;
     this.#call = call;
     this.#context = new ServiceContext(call, method);
-    this.#held = null;
     this.#requests = null;
     this.#pump = null;
     this.#begun = false;
     this.#settled = false;
-    this.#settleDue = false;
-    this.#halfClosed = false;
-    this.#abortion = Abortion.SERVICER_FAILURE;
     const { interceptors } = method;
     if (interceptors === null) {
       this.#interception = null;
@@ -114,7 +102,7 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
     if (!this.#context.isActive()) return;
     const interception = this.#interception;
     if (interception !== null && !interception.isAdmitted) {
-      this.#held = keptRange(chunk, start, end);
+      interception.held = keptRange(chunk, start, end);
       return;
     }
     let request: unknown;
@@ -141,7 +129,7 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
   }
 
   onHalfClose(): void {
-    this.#halfClosed = true;
+    if (this.#interception !== null) this.#interception.isHalfClosed = true;
     this.#requests?.end();
   }
 
@@ -162,13 +150,12 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
   admit(): void {
     if (this.#method.descriptor.requestStreaming) {
       this.#requests = new RequestReader(this.#call);
-      if (this.#halfClosed) this.#requests.end();
+      if (this.#interception?.isHalfClosed === true) this.#requests.end();
       this.#begin(this.#requests);
-    } else if (this.#held !== null) {
-      const held = this.#held;
-      this.#held = null;
-      this.onMessage(held, 0, held.length);
+      return;
     }
+    const held = this.#interception?.takeHeld() ?? null;
+    if (held !== null) this.onMessage(held, 0, held.length);
   }
 
   giveUp(): void {
@@ -176,7 +163,7 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
   }
 
   conclude(outcome: Outcome): void {
-    this.#held = null;
+    const abortion = this.#interception?.abortion ?? Abortion.SERVICER_FAILURE;
     if (!this.#context.isActive()) {
       this.#settleUnbegun();
       return;
@@ -191,13 +178,13 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
     } else {
       this.#call.close(code, message, sent);
       if (code === Status.OK) this.#complete();
-      else this.#abort(this.#abortion, cause);
+      else this.#abort(abortion, cause);
     }
     this.#settleUnbegun();
   }
 
   onInterceptorsSettled(): void {
-    if (this.#settleDue) this.#settle();
+    if (this.#interception?.isSettleDue === true) this.#settle();
     else this.#settleUnbegun();
   }
 
@@ -396,7 +383,7 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
     if (this.#interception !== null) {
       // The context's trailing metadata joins in when the status is sent.
       const status = { code, message: details, trailers: trailers ?? [], cause: why.cause };
-      this.#abortion = why.abortion;
+      this.#interception.abortion = why.abortion;
       this.#interception.conclude(status, null);
       return;
     }
@@ -418,7 +405,7 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
   #settle(): void {
     if (this.#settled) return;
     if (this.#interception?.isBusy === true) {
-      this.#settleDue = true;
+      this.#interception.isSettleDue = true;
       return;
     }
     this.#settled = true;

@@ -7,7 +7,7 @@ import type { CallStatus } from '../call/call.ts';
 import { Status } from '../status.ts';
 import { InterceptorChain, NONE, Outcome } from './interceptor-chain.ts';
 import type { RpcObserver, ServerInterceptor } from './interceptors.ts';
-import type { RpcContext } from './interfaces.ts';
+import { Abortion, type RpcContext } from './interfaces.ts';
 import { statusCarriedBy } from './rpc-fault.ts';
 
 /** What the client reads for an exception that carries no status: nothing of the exception itself. */
@@ -29,6 +29,14 @@ export interface InterceptedHandler {
 /** The chain of one RPC. */
 export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver> {
   protected readonly subject: RpcContext;
+  /** The client sends no more; it may say so before the behaviour runs. */
+  isHalfClosed: boolean;
+  /** The behaviour has settled; only interceptors keep the handler from being so. */
+  isSettleDue: boolean;
+  /** What a failure of the behaviour counts as. */
+  abortion: Abortion;
+  /** The unary request, as long as the behaviour may not run. */
+  held: Uint8Array | null;
   readonly #handler: InterceptedHandler;
   #admitted: boolean;
 
@@ -39,6 +47,10 @@ export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver
   ) {
     super(interceptors);
     this.subject = context;
+    this.isHalfClosed = false;
+    this.isSettleDue = false;
+    this.abortion = Abortion.SERVICER_FAILURE;
+    this.held = null;
     this.#handler = handler;
     this.#admitted = false;
   }
@@ -46,6 +58,13 @@ export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver
   /** Whether the behaviour may run. */
   get isAdmitted(): boolean {
     return this.#admitted;
+  }
+
+  /** The request that was held, once. */
+  takeHeld(): Uint8Array | null {
+    const { held } = this;
+    this.held = null;
+    return held;
   }
 
   start(): void {
@@ -105,6 +124,7 @@ export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver
   }
 
   protected finish(outcome: Outcome): void {
+    this.held = null;
     this.#handler.conclude(outcome);
   }
 

@@ -53,8 +53,12 @@ func newClient(port int, material *tlsMaterial, wanted load) (*benchClient, erro
 }
 
 func (c *benchClient) open() (*grpc.ClientConn, error) {
-	return grpc.NewClient(c.target, grpc.WithTransportCredentials(c.credentials),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageOctets), grpc.MaxCallSendMsgSize(maxMessageOctets)))
+	options := []grpc.DialOption{grpc.WithTransportCredentials(c.credentials),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageOctets), grpc.MaxCallSendMsgSize(maxMessageOctets))}
+	if c.load.Interceptors {
+		options = append(options, grpc.WithUnaryInterceptor(observe))
+	}
+	return grpc.NewClient(c.target, options...)
 }
 
 // run keeps a loop per call in flight going until the slice is over.

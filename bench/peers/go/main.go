@@ -36,6 +36,7 @@ type load struct {
 	Connections       int    `json:"connections"`
 	MessagesPerStream int    `json:"messagesPerStream"`
 	MetadataEntries   int    `json:"metadataEntries"`
+	Interceptors      bool   `json:"interceptors"`
 	Latency           bool   `json:"latency"`
 }
 
@@ -44,6 +45,8 @@ type startParams struct {
 	TLS  *tlsMaterial `json:"tls"`
 	Port int          `json:"port"`
 	Load *load        `json:"load"`
+	// Of a server: each call passes an interceptor.
+	Interceptors bool `json:"interceptors"`
 }
 
 type startResult struct {
@@ -126,7 +129,7 @@ func start(params startParams) (any, error) {
 	result := startResult{PID: os.Getpid(), Versions: versions}
 	var err error
 	if params.Role == "server" {
-		result.Port, err = serve(params.TLS)
+		result.Port, err = serve(params.TLS, params.Interceptors)
 	} else if params.Load == nil {
 		err = fmt.Errorf("a client needs a load")
 	} else {

@@ -19,7 +19,7 @@ type benchServer struct {
 }
 
 // serve listens on a free port of 127.0.0.1 and returns it.
-func serve(material *tlsMaterial) (int, error) {
+func serve(material *tlsMaterial, interceptors bool) (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
@@ -31,6 +31,9 @@ func serve(material *tlsMaterial) (int, error) {
 			return 0, err
 		}
 		options = append(options, grpc.Creds(credentials.NewServerTLSFromCert(&pair)))
+	}
+	if interceptors {
+		options = append(options, grpc.UnaryInterceptor(authorize))
 	}
 	server := grpc.NewServer(options...)
 	benchpb.RegisterBenchServer(server, benchServer{})
