@@ -12,16 +12,17 @@ import { GrpcServer } from '../../lib/server/server.ts';
 import { ECHO, EchoService } from '../support/echo-service.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { octets, PREFACE, settings, settingsAck } from '../support/frame-factory.ts';
+import { HpackModel } from '../support/hpack-model.ts';
 import { ScriptedPipe } from '../support/scripted-peer.ts';
 
 /** How a server took a session. */
-interface Verdict {
+export interface Verdict {
   /** GOAWAY with an error, or the connection was cut. */
   readonly connection: boolean;
-  /** RST_STREAM with an error on any stream. */
-  readonly stream: boolean;
-  /** A response of headers alone: our server's way of refusing a request in the words of gRPC. */
-  readonly trailersOnly: boolean;
+  /** Streams reset with an error, with its code. */
+  readonly resets: ReadonlyMap<number, number>;
+  /** Responses of headers alone, by stream: what their `grpc-message` says, or their `:status` if it is not 200. */
+  readonly refusals: ReadonlyMap<number, string>;
   /** Our token or node's code, for the report. */
   readonly words: string;
 }
@@ -36,14 +37,14 @@ const THEIRS_ALONE: readonly (readonly [
     (type, flags) => type === 4 && (flags & 1) !== 0,
     'a SETTINGS ACK that answers nothing: one too',
   ],
-  [
-    (type, _flags, payload) => type === 2 && payload.length !== 5,
-    'RFC 9113 §6.3: a stream error; on a stream that is closed there is none to reset, and it is a glitch',
-  ],
   [(type) => type === 7, 'GOAWAY with an error: node closes, we let the calls end'],
   [
     (type, _flags, payload) => type === 4 && settingIds(payload).includes(8),
     'SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441): unknown to us, so any value is ignored',
+  ],
+  [
+    (type, _flags, payload) => type === 4 && settingIds(payload).includes(9),
+    'SETTINGS_NO_RFC7540_PRIORITIES (RFC 9218): the same',
   ],
   [
     (type, _flags, payload) =>
@@ -56,6 +57,38 @@ function settingIds(payload: Buffer): number[] {
   const ids: number[] = [];
   for (let at = 0; at + 6 <= payload.length; at += 6) ids.push(payload.readUInt16BE(at));
   return ids;
+}
+
+/**
+ * What our server says when it refuses a request for its header fields alone, before it looks for a method, and node resets the stream. RFC
+ * 9113 §8.1.1 lets a server respond to a malformed request; what gRPC wants for a path without its slash is UNIMPLEMENTED (S67).
+ */
+const REFUSED_BY_FIELDS: ReadonlySet<string> = new Set([
+  ':status 400',
+  ':status 405',
+  ':status 415',
+  'path does not begin with a slash',
+]);
+
+/** Client streams as far as a session tells: which have been opened, and which are closed whatever the server does. */
+class StreamsSeen {
+  readonly #opened: Set<number> = new Set();
+  readonly #reset: Set<number> = new Set();
+  #highest = 0;
+
+  note(type: number, streamId: number, length: number): void {
+    if (type === 1 && streamId > this.#highest && streamId % 2 === 1) {
+      this.#highest = streamId;
+      this.#opened.add(streamId);
+    }
+    if (type === 3 && length === 4 && this.#opened.has(streamId)) this.#reset.add(streamId);
+  }
+
+  /** Reset by the client, or passed over by a higher one (RFC 9113 §5.1.1). */
+  isClosed(streamId: number): boolean {
+    if (streamId % 2 === 0) return false;
+    return this.#opened.has(streamId) ? this.#reset.has(streamId) : streamId < this.#highest;
+  }
 }
 
 /** Tokens of ours for what node:http2 lets pass. */
@@ -79,18 +112,26 @@ const OURS_ALONE: readonly (readonly [token: RegExp, reason: string])[] = [
  * The session without the frames that are judged differently on purpose. Null when it ends inside a header block, which nghttp2 judges field by
  * field, and we when it is whole.
  */
-function withoutDifferences(input: Uint8Array): Uint8Array | null {
+export function withoutDifferences(input: Uint8Array): Uint8Array | null {
   const view = Buffer.from(input.buffer, input.byteOffset, input.length);
   const kept: Buffer[] = [];
   let at = 0;
   let inBlock = false;
+  const streams = new StreamsSeen();
   while (at + 9 <= view.length) {
     const end = at + 9 + view.readUIntBE(at, 3);
     if (end > view.length) break;
     const [type, flags] = [view[at + 3]!, view[at + 4]!];
     if (type === 1 || type === 9) inBlock = (flags & 4) === 0;
     const payload = view.subarray(at + 9, end);
-    if (!THEIRS_ALONE.some(([is]) => is(type, flags, payload))) kept.push(view.subarray(at, end));
+    const streamId = view.readUInt32BE(at + 5) & 0x7fffffff;
+    streams.note(type, streamId, payload.length);
+    // RFC 9113 §6.3: a PRIORITY frame of another length than 5 is a stream error. Only where the stream is closed is there none to reset: a
+    // glitch here, the end of the connection there.
+    const hasNoStream = type === 2 && payload.length !== 5 && streams.isClosed(streamId);
+    if (!hasNoStream && !THEIRS_ALONE.some(([is]) => is(type, flags, payload))) {
+      kept.push(view.subarray(at, end));
+    }
     at = end;
   }
   // A frame cut short is judged by its header there, here when it is whole: that is left to the frame-reader target.
@@ -98,32 +139,57 @@ function withoutDifferences(input: Uint8Array): Uint8Array | null {
   return Buffer.concat(kept);
 }
 
+const PROTOCOL_ERROR = 1;
+
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** GOAWAY and RST_STREAM among frames. */
-function judge(written: Uint8Array, cut: boolean, tokens: readonly string[]): Verdict {
+/** GOAWAY, RST_STREAM and responses of headers alone among frames. `readsFields`: the responses are told by what they say. */
+function judge(
+  written: Uint8Array,
+  cut: boolean,
+  tokens: readonly string[],
+  readsFields: boolean,
+): Verdict {
   const view = Buffer.from(written.buffer, written.byteOffset, written.length);
-  let [connection, stream, trailersOnly] = [cut, false, false];
+  let connection = cut;
+  const resets = new Map<number, number>();
+  const refusals = new Map<number, string>();
+  const answered = new Set<number>();
+  const model = new HpackModel();
   const words = [...tokens];
   for (let at = 0; at + 9 <= view.length; ) {
     const length = view.readUIntBE(at, 3);
-    const type = view[at + 3];
-    if (type === 1 && (view[at + 4]! & 1) !== 0) trailersOnly = true;
+    const [type, flags] = [view[at + 3], view[at + 4]!];
+    const streamId = view.readUInt32BE(at + 5) & 0x7fffffff;
+    if (type === 1 && readsFields) {
+      // Our responses here fit into one frame, without padding or priority.
+      const list = model.decode(view.subarray(at + 9, at + 9 + length));
+      const field = (name: string): string | undefined => {
+        const index = list.findIndex((text, i) => i % 2 === 0 && text === name);
+        return index < 0 ? undefined : list[index + 1];
+      };
+      if ((flags & 1) !== 0 && !answered.has(streamId)) {
+        const status = field(':status');
+        const text = status === '200' ? field('grpc-message') : `:status ${status}`;
+        refusals.set(streamId, text ?? '');
+      }
+      answered.add(streamId);
+    }
     if (type === 7 && view.readUInt32BE(at + 13) !== 0) {
       connection = true;
       words.push(`GOAWAY ${view.readUInt32BE(at + 13)}`);
     }
     // NO_ERROR and CANCEL end what was answered early or was left; both sides do so at times of their own.
     if (type === 3 && ![0, 8].includes(view.readUInt32BE(at + 9))) {
-      stream = true;
-      words.push(`RST_STREAM ${view.readUInt32BE(at + 9)}`);
+      resets.set(streamId, view.readUInt32BE(at + 9));
+      words.push(`RST_STREAM ${view.readUInt32BE(at + 9)} on ${streamId}`);
     }
     at += 9 + length;
   }
   if (cut) words.push('cut');
-  return { connection, stream, trailersOnly, words: words.join(', ') };
+  return { connection, resets, refusals, words: words.join(', ') };
 }
 
 async function ours(session: Uint8Array): Promise<Verdict> {
@@ -138,7 +204,7 @@ async function ours(session: Uint8Array): Promise<Verdict> {
   await nextTurn();
   await nextTurn();
   const { trips } = server.stats();
-  const verdict = judge(pipe.take(), pipe.destroyed, [...trips.keys()]);
+  const verdict = judge(pipe.take(), pipe.destroyed, [...trips.keys()], true);
   pipe.destroy();
   await server.closeNow();
   return verdict;
@@ -173,10 +239,31 @@ async function theirs(session: Uint8Array): Promise<Verdict> {
   pipe.push(session);
   // nghttp2 is fed by the stream's own ticks.
   for (let i = 0; i < 4; i++) await nextTurn();
-  const verdict = judge(Buffer.concat(pipe.written), cut, []);
+  const verdict = judge(Buffer.concat(pipe.written), cut, [], false);
   peer.destroy();
   pipe.destroy();
   return verdict;
+}
+
+/** In words what one of two servers takes and the other does not, if RFC 9113 does not allow for it; else null. */
+export function differenceOf(mine: Verdict, other: Verdict): string | null {
+  const mineIsContent = !mine.connection && mine.resets.size === 0;
+  const otherIsContent = !other.connection && other.resets.size === 0;
+  if (mineIsContent === otherIsContent) return null;
+  if (mineIsContent) {
+    // Each stream that node resets as malformed, and no other, must have been refused here for its fields.
+    const isLegal =
+      !other.connection &&
+      [...other.resets].every(
+        ([streamId, code]) =>
+          code === PROTOCOL_ERROR && REFUSED_BY_FIELDS.has(mine.refusals.get(streamId) ?? ''),
+      );
+    return isLegal
+      ? null
+      : `node:http2 refuses (${other.words}) what we take (${mine.words || 'in order'})`;
+  }
+  if (OURS_ALONE.some(([pattern]) => pattern.test(mine.words))) return null;
+  return `we refuse (${mine.words}) what node:http2 takes`;
 }
 
 /** The same session against our server and that of node:http2. Throws Error when one is content and the other is not. */
@@ -184,19 +271,43 @@ export async function compareServers(input: Uint8Array): Promise<void> {
   const behindGreeting = withoutDifferences(input);
   if (behindGreeting === null) return;
   const session = octets(PREFACE, settings(), settingsAck(), behindGreeting);
-  const mine = await ours(session);
   const other = await theirs(session);
-  const mineIsContent = !mine.connection && !mine.stream;
-  const otherIsContent = !other.connection && !other.stream;
-  if (mineIsContent === otherIsContent) return;
-  // A path without its slash, for one, is answered with UNIMPLEMENTED here and reset there (S67).
-  if (mine.trailersOnly && !other.connection) return;
-  if (!mineIsContent && OURS_ALONE.some(([pattern]) => pattern.test(mine.words))) return;
-  throw new Error(
-    mineIsContent
-      ? `node:http2 refuses (${other.words}) what we take (${mine.words || 'in order'})`
-      : `we refuse (${mine.words}) what node:http2 takes`,
+  let mine = await ours(session);
+  if (differenceOf(mine, other) === null) return;
+  // A stream that its client has reset is not answered any more: what would have been the answer?
+  const resets = new Set(resetIn(session).filter((id) => other.resets.has(id)));
+  if (resets.size > 0) {
+    const { refusals } = await ours(withoutResets(session, resets));
+    mine = {
+      ...mine,
+      refusals: new Map([...mine.refusals, ...[...refusals].filter(([id]) => resets.has(id))]),
+    };
+  }
+  const difference = differenceOf(mine, other);
+  if (difference !== null) throw new Error(difference);
+}
+
+/** Streams that a session resets. */
+function resetIn(session: Uint8Array): number[] {
+  return [...framesOf(session)].filter(({ type }) => type === 3).map(({ streamId }) => streamId);
+}
+
+/** The session without the RST_STREAM frames of `streams`. */
+function withoutResets(session: Uint8Array, streams: ReadonlySet<number>): Uint8Array {
+  const kept = [...framesOf(session)].filter(
+    ({ type, streamId }) => type !== 3 || !streams.has(streamId),
   );
+  return octets(PREFACE, ...kept.map(({ whole }) => whole));
+}
+
+function* framesOf(session: Uint8Array) {
+  const view = Buffer.from(session.buffer, session.byteOffset, session.length);
+  for (let at = PREFACE.length; at + 9 <= view.length; ) {
+    const end = at + 9 + view.readUIntBE(at, 3);
+    const streamId = view.readUInt32BE(at + 5) & 0x7fffffff;
+    yield { type: view[at + 3]!, streamId, whole: view.subarray(at, end) };
+    at = end;
+  }
 }
 
 const ROOT = protobuf
