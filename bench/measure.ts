@@ -23,6 +23,9 @@ const sliceOverheadMs = 15;
 const quickMessagesPerStream = 10_000;
 /** Blocks measured again, for each planned one. */
 const maxRepeats = 1;
+/** What a run may spend on blocks measured again: a share of its plan, and at least this long. */
+const repeatShare = 0.15;
+const leastRepeatMs = 60_000;
 
 /** A closed loop as the load says, until the time is over. */
 const unlimited = { maxCompletions: 0, inFlight: 0, arrivalsPerSecond: 0, seed: 1 };
@@ -93,6 +96,23 @@ export function plannedMs(workload: Workload, arms: readonly Arm[], options: Ben
   }, 0);
 }
 
+/** How long a run may yet measure blocks again; shared by its rows. */
+export class RepeatBudget {
+  #leftMs: number;
+
+  constructor(plannedRunMs: number) {
+    this.#leftMs = Math.max(plannedRunMs * repeatShare, leastRepeatMs);
+  }
+
+  get isSpent(): boolean {
+    return this.#leftMs <= 0;
+  }
+
+  spend(ms: number): void {
+    this.#leftMs -= ms;
+  }
+}
+
 /** Measures `workload` on `arms`. Rejects with a WorkerError when a process fails; no process outlives the call. */
 export async function measureRow(
   workload: Workload,
@@ -100,6 +120,7 @@ export async function measureRow(
   options: BenchOptions,
   tls: TlsMaterial | null,
   progress: Progress,
+  repeats: RepeatBudget,
 ): Promise<RowSamples> {
   const load = loadOf(workload, options.effort === 'quick');
   const pace = paceOf(workload, options);
@@ -125,7 +146,11 @@ export async function measureRow(
       const planned = pace.blocks[launch] as number;
       launches.push({
         planned,
-        blocks: await measureBlocks(running, planned, pace, arrivalsPerSecond, label, progress),
+        blocks: await measureBlocks(running, planned, pace, arrivalsPerSecond, {
+          label,
+          progress,
+          repeats,
+        }),
       });
       if (launch === 0) {
         described = running.map((each) => ({ name: each.arm.name, ...each.versions }));
@@ -231,7 +256,7 @@ export async function runSlice(processes: ArmProcesses, params: RunParams): Prom
 }
 
 /**
- * Measures `planned` blocks, and one more for each that the machine disturbed, up to as many again. Which those are is decided by what
+ * Measures `planned` blocks, and one more for each that the machine disturbed, up to as many again and as long as the run's budget lasts. Which those are is decided by what
  * others did to the machine, never by what was measured.
  */
 async function measureBlocks(
@@ -239,12 +264,17 @@ async function measureBlocks(
   planned: number,
   pace: Pace,
   arrivalsPerSecond: number,
-  label: string,
-  progress: Progress,
+  {
+    label,
+    progress,
+    repeats,
+  }: { readonly label: string; readonly progress: Progress; readonly repeats: RepeatBudget },
 ): Promise<BlockSample[]> {
   const blocks: BlockSample[] = [];
   let calm = 0;
   for (let block = 0; calm < planned && block < planned * (1 + maxRepeats); block++) {
+    if (block >= planned && repeats.isSpent) break;
+    const startedAt = Date.now();
     progress.stage(
       block < planned
         ? `${label}block ${block + 1}/${planned}`
@@ -271,6 +301,7 @@ async function measureBlocks(
     const sample = { slices, ...disturbanceBetween(before, processorTimes(), own) };
     if (isCalm(sample)) calm++;
     blocks.push(sample);
+    if (block >= planned) repeats.spend(Date.now() - startedAt);
   }
   return blocks;
 }

@@ -5,7 +5,7 @@ import { againstTable, anySlower, buildRevision } from './against.ts';
 import { type Arm, againstName, armNamed, controlName, subjectName, whyNot } from './arms.ts';
 import { makeCertificate } from './certificate.ts';
 import { machineInfo, revisionInfo } from './machine.ts';
-import { measureRow, plannedMs } from './measure.ts';
+import { measureRow, plannedMs, RepeatBudget } from './measure.ts';
 import { type BenchOptions, helpText, parseOptions, UsageError } from './options.ts';
 import { installPeers } from './peers.ts';
 import type { Probe } from './probes/probe.ts';
@@ -86,6 +86,7 @@ async function measure(
   );
   say(`${plan.length + plannedProbes.length} rows; about ${duration(totalMs)}\n`);
   const progress = new TerminalProgress(totalMs);
+  const repeats = new RepeatBudget(totalMs);
   const rows: RowResult[] = [];
   const failures: { row: string; error: string }[] = [];
   const fail = (row: string, error: unknown): void => {
@@ -98,7 +99,7 @@ async function measure(
     progress.row(workload.name);
     try {
       const material = workload.tls ? tls : null;
-      const samples = await measureRow(workload, arms, options, material, progress);
+      const samples = await measureRow(workload, arms, options, material, progress, repeats);
       const summary = summarize(workload, samples);
       const { arms: versions, launches, arrivalsPerSecond } = samples;
       rows.push({ ...summary, workload, versions, arrivalsPerSecond, samples: launches });

@@ -68,9 +68,9 @@ function start(
   const timeoutMs = timeoutMsOfSeconds(options === null ? (timeout as number) : options.timeout);
   const own = options?.metadata === undefined ? null : Metadata.from(options.metadata);
   if (!readyToStart(timeoutMs, options, listener)) return;
-  let metadata: Metadata;
+  let metadata: Metadata | null;
   try {
-    metadata = initialMetadata(method.activation.metadataTransformer, own) ?? new Metadata();
+    metadata = initialMetadata(method.activation.metadataTransformer, own);
   } catch (error) {
     listener.onStatus(callableFailure(method.descriptor, 'metadata transformer', error));
     return;
@@ -91,21 +91,22 @@ interface Invocation {
   readonly requests: RequestIterable<unknown> | null;
   readonly timeoutMs: number;
   readonly options: RpcOptions | null;
-  readonly metadata: Metadata;
+  readonly metadata: Metadata | null;
 }
 
 /** What interceptors see of the RPC; its types are those of `OutgoingRpc`. */
 class Outgoing {
   readonly #method: BoundMethod<unknown, unknown>;
   readonly #request: unknown;
-  readonly metadata: Metadata;
+  /** Null for none, as long as nobody asks. */
+  #metadata: Metadata | null;
   #deadlineMs: number;
   #timeoutMs: number;
 
   constructor(method: BoundMethod<unknown, unknown>, invocation: Invocation) {
     this.#method = method;
     this.#request = invocation.request;
-    this.metadata = invocation.metadata;
+    this.#metadata = invocation.metadata;
     this.#timeoutMs = invocation.timeoutMs;
     this.#deadlineMs = deadlineAfter(this.#now(), this.#timeoutMs);
   }
@@ -120,6 +121,11 @@ class Outgoing {
 
   get authority(): string {
     return this.#method.activation.channel.authority ?? '';
+  }
+
+  get metadata(): Metadata {
+    this.#metadata ??= new Metadata();
+    return this.#metadata;
   }
 
   get timeout(): number {
@@ -149,6 +155,11 @@ class Outgoing {
       throw new TypeError(`respond takes a response, got ${String(response)}`);
     }
     return new Outcome(OK, response);
+  }
+
+  static headers(rpc: Outgoing): HeaderList | null {
+    const metadata = rpc.#metadata;
+    return metadata === null || metadata.size === 0 ? null : metadata.toHeaderList();
   }
 
   static deadlineMs(rpc: Outgoing): number {
@@ -285,16 +296,10 @@ class InterceptedRpc
     const { channel } = this.#method.activation;
     const { options, requests } = this.#invocation;
     const { descriptor } = this.#method;
-    const deadlineMs = Outgoing.deadlineMs(this.#outgoing);
-    if (deadlineMs <= channel.clock.now()) {
-      attempt.onStatus(expiredStatus('the RPC expired before its interceptors let it begin'));
-      return;
-    }
-    const { metadata } = this.#outgoing;
     const call = channel.createCall(descriptor, {
-      deadlineMs,
+      deadlineMs: Outgoing.deadlineMs(this.#outgoing),
       timeoutMs: Outgoing.timeoutMs(this.#outgoing),
-      metadata: metadata.size === 0 ? null : metadata.toHeaderList(),
+      metadata: Outgoing.headers(this.#outgoing),
       waitForReady: options?.waitForReady === true,
       compression: options?.compression ?? null,
       propagate: options?.propagate !== false,
@@ -351,15 +356,16 @@ class InterceptedRpc
 
   onMetadata(headers: HeaderList): void {
     let metadata: Metadata | null = null;
-    this.tell((observer) => {
-      if (observer.onInitialMetadata === undefined) return;
+    for (let { innermost } = this; innermost !== null; innermost = innermost.parent) {
+      const { observer } = innermost;
+      if (observer?.onInitialMetadata === undefined) continue;
       metadata ??= metadataOfHeaders(headers);
       try {
         observer.onInitialMetadata(metadata);
       } catch (error) {
         this.report(error, 'onInitialMetadata of an interceptor');
       }
-    });
+    }
     if (this.#invocation.requests === null && !this.#method.descriptor.responseStreaming) {
       this.#headers = headers;
     } else if (!this.#metadataGiven) {

@@ -169,11 +169,9 @@ export abstract class InterceptorChain<Subject, Observer extends RpcObserver> {
     return value;
   }
 
-  /** Calls `tell` with each observer of what began, from the innermost. */
-  protected tell(tell: (observer: Observer) => void): void {
-    for (let progress = this.#innermost; progress !== null; progress = progress.parent) {
-      if (progress.observer !== null) tell(progress.observer);
-    }
+  /** What began, or began last; its observer and those of its parents see its messages, in this order. */
+  protected get innermost(): Progress<Observer> | null {
+    return this.#innermost;
   }
 
   /** From the outermost observer to the innermost. */
