@@ -12,7 +12,11 @@ export const outputFolder: string = dirname(dirname(dirname(fileURLToPath(import
 
 function findProjectFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  while (!existsSync(join(folder, 'package.json'))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error('no package.json above the compiled tests');
+    folder = parent;
+  }
   return folder;
 }
 
