@@ -2,6 +2,7 @@ import { MessageDeframer, type MessageSink } from '../../framing/message/message
 import { writeMessagePrefix } from '../../framing/message/message-framer.ts';
 import { chunkings, randomCuts, randomFrom, testSeed } from '../support/chunkings.ts';
 import { octets, uint32 } from '../support/frame-factory.ts';
+import { garbageCollector } from '../support/garbage-collector.ts';
 import { t } from '../support/tap.ts';
 
 /** Records messages as [flags, text] and keeps their ranges. */
@@ -32,18 +33,6 @@ function message(text: string, flags = 0): Uint8Array {
 
 function push(deframer: MessageDeframer, input: Uint8Array): void {
   deframer.push(input, 0, input.length);
-}
-
-/** A full garbage collection where the runtime offers one, else null. */
-async function garbageCollector(): Promise<(() => void) | null> {
-  if (typeof globalThis.gc === 'function') return globalThis.gc as () => void;
-  try {
-    const [v8, vm] = await Promise.all([import('node:v8'), import('node:vm')]);
-    v8.setFlagsFromString('--expose-gc');
-    return vm.runInNewContext('gc') as () => void;
-  } catch {
-    return null;
-  }
 }
 
 /** Takes all messages that are complete. */
