@@ -1,7 +1,7 @@
 /** No false alarms: the busiest honest traffic trips nothing, over sockets with the default limits (security reference, I7). */
 
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import * as v8 from 'node:v8';
+import * as vm from 'node:vm';
 import type { ServerCall, ServerCallListener, ServerMethod } from '../../lib/call/call.ts';
 import { Channel } from '../../lib/channel/channel.ts';
 import { Metadata } from '../../lib/metadata.ts';
@@ -140,8 +140,8 @@ const MEMORY_OCTETS = 32 * 2 ** 20;
 /** Garbage is as much as the runtime likes; null on a runtime without V8's switch for it, where the bound is not looked at. */
 const collectGarbage = ((): (() => void) | null => {
   try {
-    setFlagsFromString('--expose-gc');
-    return runInNewContext('gc') as () => void;
+    v8.setFlagsFromString('--expose-gc');
+    return vm.runInNewContext('gc') as () => void;
   } catch {
     return null;
   }
