@@ -189,7 +189,7 @@ class InterceptedRpc
   readonly #listener: ValueListener;
   readonly #invocation: Invocation;
   #attempt: Attempt | null;
-  /** Responses asked for and not received. */
+  /** Responses asked for; once one has come there is no further attempt that would have to know. */
   #demand: number;
   /** Initial metadata of the last attempt, as long as it may be another one that counts. */
   #headers: HeaderList | null;
@@ -380,7 +380,6 @@ class InterceptedRpc
     if (!this.#method.descriptor.responseStreaming) {
       attempt.response = response;
     } else if (!this.isOver) {
-      this.#demand--;
       this.#responseGiven = true;
       this.#listener.onResponse(response, octets);
     }
@@ -394,7 +393,8 @@ class InterceptedRpc
     const response = status.code === Status.OK ? attempt.response : NONE;
     const outcome = new Outcome(status, response);
     this.settle(outcome);
-    if (this.#isCancelled) this.end(outcome);
+    if (this.isOver) return;
+    if (this.#isCancelled || this.#outgoing.timeout === 0) this.end(outcome);
     else this.#watchDeadline();
   }
 

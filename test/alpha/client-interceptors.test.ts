@@ -529,6 +529,38 @@ await t.test('cancelling reaches the call, and the interceptors see it', async (
   t.strictSame(codes, [Status.CANCELLED, Status.CANCELLED]);
 });
 
+await t.test(
+  'deadline and cancellation of a running call end the RPC though interceptors go on',
+  async (t) => {
+    const server = await startServer(t, SERVICE, {
+      Say: unaryUnaryServiceDescription<string, string>(
+        (_request, context) => context.untilAborted(new Promise<string>(() => {})),
+        fromJson,
+        toJson,
+      ),
+    });
+    const outcomes: number[] = [];
+    const stub = openStub(t, SERVICE, { Say: METHODS.Say }, server, {
+      interceptors: [
+        async (_rpc, next) => {
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          outcomes.push((await next()).code);
+          return new Promise<never>(() => {});
+        },
+      ],
+    });
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 50);
+    const cancelled = await rejection(stub.Say('a', { timeout: 5, signal: controller.signal }));
+    t.ok(cancelled instanceof CancellationError);
+    t.ok((cancelled as CancellationError).end?.peer, 'the end of the call, not one without a call');
+    const expired = await rejection(stub.Say('a', 1));
+    t.ok(expired instanceof ExpirationError);
+    t.match(String(expired), /Deadline exceeded after/, 'the words of the call');
+    t.strictSame(outcomes, [Status.CANCELLED, Status.DEADLINE_EXCEEDED]);
+  },
+);
+
 await t.test('an interceptor that answers while its call goes on cancels the call', async (t) => {
   const held = gate();
   const server = await startServer(t, SERVICE, {
@@ -569,6 +601,31 @@ await t.test('close() waits for RPCs that are held up by interceptors', async (t
   held.open();
   t.equal(await answer, '[a]');
   await closed;
+});
+
+await t.test('flow control paces streams through interceptors of both sides', async (t) => {
+  const large = 'x'.repeat(50_000);
+  let pulled = 0;
+  const seen = { requests: 0, responses: 0 };
+  const server = await startServer(t, SERVICE, SERVED, {
+    interceptors: [(_context, next) => next({ onRequest: () => void seen.requests++ })],
+  });
+  const stub = openStub(t, SERVICE, METHODS, server, {
+    interceptors: [(_rpc, next) => next({ onResponse: () => void seen.responses++ })],
+  });
+  const responses = stub.Chat(
+    (function* () {
+      for (; pulled < 1000; pulled++) yield large;
+    })(),
+    30,
+  );
+  await responses.next();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  t.ok(pulled < 500, `${pulled} requests pulled while nobody reads`);
+  let read = 1;
+  for await (const response of responses) read += response.length === large.length + 2 ? 1 : 0;
+  t.equal(read, 1000);
+  t.strictSame(seen, { requests: 1000, responses: 1000 });
 });
 
 await t.test('interceptors must be functions, and a blocking stub has none', async (t) => {
