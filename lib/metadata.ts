@@ -114,8 +114,8 @@ export class Metadata implements Iterable<[string, MetadataValue]> {
 
   /** Metadata of pairs, of an object whose values may be arrays, or a copy of other metadata. Throws as `set` does. */
   static from(init: MetadataInit): Metadata {
-    if (init instanceof Metadata) return init.clone();
-    const metadata = new Metadata();
+    if (isMetadata(init)) return init.clone();
+    const metadata = emptyMetadata();
     if (isIterable(init)) {
       for (const [key, value] of init) metadata.append(key, value);
       return metadata;
@@ -131,7 +131,7 @@ export class Metadata implements Iterable<[string, MetadataValue]> {
 
   /** The metadata in a received list. Used by `metadataOfHeaders`. @internal */
   static ofReceived(headers: HeaderList): Metadata {
-    const metadata = new Metadata();
+    const metadata = emptyMetadata();
     metadata.#received = headers;
     return metadata;
   }
@@ -206,7 +206,7 @@ export class Metadata implements Iterable<[string, MetadataValue]> {
 
   /** An independent copy; octet values are shared. */
   clone(): Metadata {
-    const copy = new Metadata();
+    const copy = emptyMetadata();
     const map = copy.#map();
     for (const [key, values] of this.#map()) map.set(key, [...values]);
     copy.#headerList = this.#headerList;
@@ -289,6 +289,15 @@ function readBinary(
 function endOfPart(text: string, start: number): number {
   const comma = text.indexOf(',', start);
   return comma < 0 ? text.length : comma;
+}
+
+/** These two stand outside the class: the bundler renames a class that mentions itself, and `console.log` would show that name. */
+function emptyMetadata(): Metadata {
+  return new Metadata();
+}
+
+function isMetadata(init: MetadataInit): init is Metadata {
+  return init instanceof Metadata;
 }
 
 /**

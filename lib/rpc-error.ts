@@ -47,8 +47,7 @@ export class RpcError extends Error {
 
   /** The error of a final status. The caller chooses a subclass, if any, and calls its constructor with the same values. */
   static fromStatus(status: RpcStatus): RpcError {
-    const { code, message, trailers, cause, end } = status;
-    return new RpcError(code, message, trailers, cause, end);
+    return errorOf(status);
   }
 
   /** Trailing metadata, made on first access; empty when none came. */
@@ -58,6 +57,11 @@ export class RpcError extends Error {
     }
     return this.#trailers;
   }
+}
+
+/** Outside the class: the bundler renames a class that mentions itself, and `console.log` of an error would show that name. */
+function errorOf({ code, message, trailers, cause, end }: RpcStatus): RpcError {
+  return new RpcError(code, message, trailers, cause, end);
 }
 
 // On the prototype, as for built-in errors, so that subclasses can name themselves the same way.

@@ -288,6 +288,13 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
     this.#closeIfDrained();
   }
 
+  get leavingHint(): string {
+    // With TLS 1.3 a server refuses the client's certificate when the handshake is over for the client.
+    return this.#ready || this.goAwayCode !== null
+      ? ''
+      : ' before it sent SETTINGS: check that it speaks HTTP/2, and whether it wants TLS or a client certificate';
+  }
+
   explainEnd(text: string): string {
     // The server's own words come with whatever ended the connection after them.
     return this.goAwayCode === null ? text : `${text} (${this.#goAwayText()})`;

@@ -54,6 +54,8 @@ export interface ConnectionRole {
   onUnopenedReset(stream: Http2Stream): void;
   /** A stream left the table while the connection goes on. */
   onStreamEnded(): void;
+  /** What to check when the peer ends the connection now: a phrase behind what happened, or nothing. */
+  readonly leavingHint: string;
   /** `text`, why the connection ends, with what the peer said about it before. */
   explainEnd(text: string): string;
   /** All streams were given up because the connection ends; the role gives up those it keeps itself. */

@@ -250,13 +250,13 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
 
   onEnd(): void {
     if (this.lifecycle >= Lifecycle.CLOSING) this.#duplex.destroy();
-    else this.lose('the peer closed the connection', undefined);
+    else this.lose(`the peer closed the connection${this.#role.leavingHint}`, undefined);
   }
 
   onClosed(reason: Error | undefined): void {
-    const text = this.#role.explainEnd(
-      reason === undefined ? 'the connection was closed' : `connection lost: ${reason.message}`,
-    );
+    const what =
+      reason === undefined ? 'the connection was closed' : `connection lost: ${reason.message}`;
+    const text = this.#role.explainEnd(`${what}${this.#role.leavingHint}`);
     this.#closeStreams(ErrorCode.NO_ERROR, text);
     this.#notifyClosed(ErrorCode.NO_ERROR, Initiator.REMOTE, text, reason);
     this.lifecycle = Lifecycle.CLOSED;

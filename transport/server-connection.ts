@@ -194,6 +194,10 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
     this.#closeIfDrained();
   }
 
+  get leavingHint(): string {
+    return '';
+  }
+
   explainEnd(text: string): string {
     return text;
   }

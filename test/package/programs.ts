@@ -54,6 +54,11 @@ async function main() {
 
   const { stub: alphaStub } = await import('purewire/alpha');
   if (alphaStub !== stub) throw new Error('purewire/alpha is another copy than purewire');
+  for (const entry of ['purewire', 'purewire/protobuf', 'purewire/services', 'purewire/testing']) {
+    for (const [name, value] of Object.entries(await import(entry))) {
+      if (typeof value === 'function' && value.name !== name) throw new Error(name + ' calls itself ' + value.name);
+    }
+  }
   console.log(JSON.stringify([receipt.text, watched, second.text]));
 }
 main().catch((error) => {
