@@ -34,6 +34,10 @@ export async function startServer({
   interceptors,
 }: ServerSettings): Promise<BenchServer> {
   const purewire = await load(library);
+  // An older revision would ignore them, and be measured without what its opponent does.
+  if (interceptors && purewire.ContextKey === undefined) {
+    throw new Error('this revision of purewire has no interceptors');
+  }
   const methods = {
     Nothing: purewire.unaryUnaryServiceDescription(
       (request: Message) => request,
