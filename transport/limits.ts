@@ -320,11 +320,15 @@ export function resolveLimits(base: Limits, overrides: Partial<Limits> | undefin
   if (overrides === undefined) return base;
   const resolved: Record<keyof Limits, number> = { ...base };
   for (const [name, value] of Object.entries(overrides) as [keyof Limits, number | undefined][]) {
-    if (!Object.hasOwn(base, name)) throw new TypeError(`limits.${name} is not a limit`);
+    if (!Object.hasOwn(base, name)) {
+      throw new TypeError(`limits.${name} is not a limit; SECURITY.md has the table of all`);
+    }
     if (value === undefined) continue;
     const fault = rangeFault(name, value);
     if (fault !== null) {
-      throw new RangeError(`limits.${name} must be a ${fault}, got ${String(value)}`);
+      // The value of a program without types may be a string; '5' must not read as 5.
+      const got = typeof value === 'number' ? value : `${typeof value} ${String(value)}`;
+      throw new RangeError(`limits.${name} must be a ${fault}, got ${got}`);
     }
     resolved[name] = value;
   }

@@ -181,6 +181,8 @@ await t.test('what has no place on the wire or in memory is refused', async (t) 
   t.throws(resolve({ decoderTableOctets: 2 ** 32 }), /decoderTableOctets must be a whole number/);
   t.throws(resolve({ maxRememberedStreams: Number.POSITIVE_INFINITY }), RangeError);
   t.throws(resolve({ ownResets: Number.POSITIVE_INFINITY }), RangeError);
+  t.throws(resolve({ keepaliveTimeMs: '5' as never }), /a number above 0, got string 5$/);
+  t.throws(resolve({ maxMessage: 5 } as never), /limits.maxMessage is not a limit; SECURITY.md/);
   t.throws(resolve({ maxConnectionAgeJitter: 1.1 }), /Jitter must be a number of 0 to 1, got 1.1/);
   t.throws(resolve({ keepaliveTimeMs: 0 }), /keepaliveTimeMs must be a number above 0, got 0/);
   t.throws(resolve({ maxWaitingCalls: '5' as never }), RangeError);
