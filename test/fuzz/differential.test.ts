@@ -1,6 +1,14 @@
 /** The differences that RFC 9113 allows between our server and node:http2 are let pass, and none beside them. */
 
-import { data, frame, headers, octets, rstStream, toHex } from '../support/frame-factory.ts';
+import {
+  data,
+  frame,
+  headers,
+  octets,
+  rstStream,
+  toHex,
+  uint32,
+} from '../support/frame-factory.ts';
 import { block, REQUEST } from '../support/scripted-peer.ts';
 import { onNode, t } from '../support/tap.ts';
 import { compareServers, differenceOf, type Verdict, withoutDifferences } from './differential.ts';
@@ -68,6 +76,21 @@ await t.test('§6.3 PRIORITY of a wrong length is left out on closed streams alo
     t.equal(kept(...parts), toHex(octets(...parts)), what);
   }
   t.equal(kept(open, frame(2, 0, 3, 'abcde')), toHex(octets(open, frame(2, 0, 3, 'abcde'))));
+});
+
+await t.test('§5.3.2 PRIORITY that makes a stream depend on itself is left out', async (t) => {
+  const open = headers(5, REQUEST_BLOCK, 4);
+  for (const [streamId, dependency, stays] of [
+    [5, 5, false],
+    [3, 3, false],
+    [5, 3, true],
+    [3, 5, true],
+    [0, 0, true],
+  ] as const) {
+    const session = octets(open, frame(2, 0, streamId, uint32(dependency), [15]));
+    const kept = toHex(withoutDifferences(session)!);
+    t.equal(kept, toHex(stays ? session : open), `${streamId} on ${dependency}`);
+  }
 });
 
 if (onNode) {

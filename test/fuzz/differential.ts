@@ -53,6 +53,11 @@ const THEIRS_ALONE: readonly (readonly [
   ],
 ];
 
+/** RFC 9113 §6.3: the stream that a PRIORITY frame makes its own depend on. */
+function dependency(payload: Buffer): number {
+  return payload.readUInt32BE(0) & 0x7fffffff;
+}
+
 function settingIds(payload: Buffer): number[] {
   const ids: number[] = [];
   for (let at = 0; at + 6 <= payload.length; at += 6) ids.push(payload.readUInt16BE(at));
@@ -126,6 +131,12 @@ export function withoutDifferences(input: Uint8Array): Uint8Array | null {
     const payload = view.subarray(at + 9, end);
     const streamId = view.readUInt32BE(at + 5) & 0x7fffffff;
     streams.note(type, streamId, payload.length);
+    // RFC 9113 §5.3.2: priority is deprecated, and with it went the rule that a stream must not depend on itself: ignored here (S07), the end of
+    // the connection there.
+    if (type === 2 && payload.length === 5 && streamId !== 0 && dependency(payload) === streamId) {
+      at = end;
+      continue;
+    }
     // RFC 9113 §6.3: a PRIORITY frame of another length than 5 is a stream error. Only where the stream is closed is there none to reset: a
     // glitch here, the end of the connection there.
     const hasNoStream = type === 2 && payload.length !== 5 && streams.isClosed(streamId);
