@@ -65,6 +65,11 @@ export interface ServerOptions {
   readonly interceptors?: readonly ServerInterceptor[] | undefined;
   /** Receives what behaviours raise without carrying a status. By default one line is written to stderr. */
   readonly onError?: ErrorReporter | undefined;
+  /**
+   * Hears, in one line each, of connections that were refused or ended by an error: failed TLS handshakes with their reason, limits with
+   * their token. Peers can cause any number, so it gets ten lines a second at most and a count of the rest. Nobody hears them by default.
+   */
+  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 /** Several services of one server: an object or a Map of methods by service name. */
@@ -157,6 +162,7 @@ function serverOf(
     compression: options.compression,
     compressionMinOctets: options.compressionMinOctets,
     report: functionOrUndefined('onError', options.onError),
+    onNotice: functionOrUndefined('onNotice', options.onNotice),
     interceptors: interceptorList(options.interceptors),
   });
 }

@@ -28,6 +28,7 @@ export interface ServerParts {
   readonly compression?: string | undefined;
   readonly compressionMinOctets?: number | undefined;
   readonly report: ErrorReporter | undefined;
+  readonly onNotice?: GrpcServerOptions['onNotice'] | undefined;
   readonly interceptors?: readonly ServerInterceptor[] | null;
 }
 
@@ -55,6 +56,7 @@ export class AlphaServer implements Server {
     this.#credentials = parts.credentials;
     this.#engineOptions = {
       reportError: report,
+      ...(parts.onNotice === undefined ? {} : { onNotice: parts.onNotice }),
       ...(parts.limits === undefined ? {} : { limits: parts.limits }),
       ...(parts.compression === undefined ? {} : { compression: parts.compression }),
       ...(parts.compressionMinOctets === undefined

@@ -161,6 +161,7 @@ await t.test('arguments that cannot be used are refused at once', async (t) => {
     [() => server('test.Echo', ECHO, '1' as never), /port must be an integer/],
     [() => server('test.Echo', ECHO, undefined as never), /port must be an integer/],
     [() => server('', ECHO, 0), /serviceName/],
+    [() => server('test.Echo', ECHO, 0, { onNotice: 'log' as never }), /onNotice must be/],
     [() => server(null as never, 0), /services by name/],
     [() => server('test.Echo', null as never, 0), /must be an object/],
     [
@@ -215,6 +216,26 @@ await t.test('TLS that does not fit is never silently insecure', async (t) => {
   t.equal(((await rejection(untrusting.Say('x', TIMEOUT))) as RpcError).code, Status.UNAVAILABLE);
   const trusting = openStub(t, 'test.Echo', METHODS, one, { secure: true, rootCertificates: root });
   t.equal(await trusting.Say('x', TIMEOUT), 'x');
+});
+
+await t.test('onNotice hears why a connection was refused, and may itself throw', async (t) => {
+  const { root, server: identity } = await testCertificates();
+  const notices: string[] = [];
+  const errors: string[] = [];
+  const one = await startServer(t, 'test.Echo', ECHO, {
+    ...identity,
+    onNotice: (message) => {
+      notices.push(message);
+      throw new Error('no disk');
+    },
+    onError: (error, where) => errors.push(`${where}: ${(error as Error).message}`),
+  });
+  const plain = openStub(t, 'test.Echo', METHODS, one);
+  t.equal(((await rejection(plain.Say('x', TIMEOUT))) as RpcError).code, Status.UNAVAILABLE);
+  t.match(`${notices[0]}`, /^TLS handshake with ipv4:127\.0\.0\.1:\d+ failed: ./);
+  t.equal(errors[0], 'onNotice: no disk');
+  const trusting = openStub(t, 'test.Echo', METHODS, one, { secure: true, rootCertificates: root });
+  t.equal(await trusting.Say('x', TIMEOUT), 'x', 'other connections are served');
 });
 
 await t.test('client certificates reach the behaviour', async (t) => {
