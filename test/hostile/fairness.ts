@@ -14,10 +14,10 @@ const IN_FLIGHT = 8;
 const PERIOD_MS = 700;
 const ROUNDS = 3;
 /**
- * What is left to them at least: a fifth, as for one of five connections. The server gives them more, but on two cores their process also has
- * to share one with the flooding process.
+ * What is left to them at least in the best round. The server gives them more, but on two cores their process has to share one with the
+ * flooding process. A machine that does other things as well is unfair now and then; a server that is, is so in each round.
  */
-const LEAST_SHARE = 0.2;
+const LEAST_SHARE = 0.3;
 
 /** What floods: says when it is in full flow, goes on until told to stop, and says how much it got through. */
 type Flood = (peer: RawPeer, running: () => boolean, flows: () => void) => Promise<string>;
@@ -102,9 +102,11 @@ async function share(context: AttackContext, flood: Flood): Promise<void> {
     await load.start({ port: victim.port, connections: CONNECTIONS, inFlight: IN_FLIGHT });
     await load.measure(PERIOD_MS); // compiled, connected
     const rates = { alone: 0, beside: 0 };
+    const ratios: number[] = [];
     const each = new Array<number>(CONNECTIONS).fill(0);
     for (let round = 0; round < ROUNDS; round++) {
-      rates.alone += sum((await load.measure(PERIOD_MS)).calls);
+      const alone = sum((await load.measure(PERIOD_MS)).calls);
+      rates.alone += alone;
       const peer = await context.connect({ greet: true });
       let running = true;
       let flows = (): void => {};
@@ -127,15 +129,16 @@ async function share(context: AttackContext, flood: Flood): Promise<void> {
       peer.socket.destroy();
       must(during.failures.length === 0, during.failures.join(', '));
       rates.beside += sum(during.calls);
+      ratios.push(sum(during.calls) / alone);
       for (const [n, count] of during.calls.entries()) each[n]! += count;
     }
     const perSecond = (calls: number): string => ((calls / ROUNDS / PERIOD_MS) * 1000).toFixed(0);
-    const ratio = rates.beside / rates.alone;
+    const shown = ratios.map((ratio) => ratio.toFixed(2)).join(', ');
     const evenness = Math.min(...each) / Math.max(...each);
     note(
-      `${CONNECTIONS} honest connections: ${perSecond(rates.alone)} calls/s alone, ${perSecond(rates.beside)} beside the flood: ${ratio.toFixed(2)}; least to most served of them ${evenness.toFixed(2)}`,
+      `${CONNECTIONS} honest connections: ${perSecond(rates.alone)} calls/s alone, ${perSecond(rates.beside)} beside the flood: ${shown}; least to most served of them ${evenness.toFixed(2)}`,
     );
-    must(ratio >= LEAST_SHARE, `the honest connections keep ${ratio.toFixed(2)} of their rate`);
+    must(Math.max(...ratios) >= LEAST_SHARE, `the honest connections keep ${shown} of their rate`);
     must(evenness >= 0.5, `one honest connection gets ${evenness.toFixed(2)} of what another does`);
   } finally {
     load.kill();

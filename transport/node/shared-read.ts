@@ -8,7 +8,7 @@ import { endLoan, lend } from '../../framing/lent-octets.ts';
 import { nodeNet } from './builtins.ts';
 
 /** As much as libuv reads at once. */
-const READ_OCTETS = 65_536;
+export const READ_OCTETS = 65_536;
 
 let sharedBuffer: Buffer | null = null;
 
