@@ -28,12 +28,12 @@ export class TokenBucket {
     this.#tokens = Math.min(this.#burst, this.#tokens + tokens);
   }
 
-  /** Takes one token; false when there is none. */
-  take(nowMs: number): boolean {
+  /** Takes `tokens`, of which less than none are put back; false when there are not so many. */
+  take(nowMs: number, tokens = 1): boolean {
     this.#tokens = Math.min(this.#burst, this.#tokens + (nowMs - this.#updatedMs) * this.#perMs);
     this.#updatedMs = nowMs;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    if (this.#tokens < tokens) return false;
+    this.#tokens = Math.min(this.#burst, this.#tokens - tokens);
     return true;
   }
 }
@@ -80,11 +80,11 @@ export class AbuseGuard {
     this.#smallDataBudget = limits.smallDataBudgetOctets;
   }
 
-  /** L3: the peer reset a stream whose call was unfinished (Rapid Reset, CVE-2023-44487). */
-  onPeerReset(nowMs: number): Verdict {
+  /** L3: the peer reset a stream whose call was unfinished (Rapid Reset, CVE-2023-44487). `cost`: as `StreamListener.costOfReset`. */
+  onPeerReset(nowMs: number, cost: number): Verdict {
     const { peerResetBurst, peerResetsPerSecond } = this.#limits;
     this.#peerResets ??= new TokenBucket(peerResetBurst, peerResetsPerSecond, nowMs);
-    return this.#peerResets.take(nowMs) ? null : 'too_many_resets';
+    return this.#peerResets.take(nowMs, cost) ? null : 'too_many_resets';
   }
 
   /** L4: we had to reset or refuse a stream because of the peer (MadeYouReset, CVE-2025-8671). */

@@ -331,8 +331,10 @@ export class FrameReceiver implements FrameHandler {
       this.#onFrameOfClosedStream(streamId, false, 0);
       return;
     }
-    if (!this.#role.isClient && this.#connection.nowMs < stream.expiresMs)
-      this.#connection.enforce(this.#connection.guard.onPeerReset(this.#connection.nowMs));
+    if (!this.#role.isClient) {
+      const { guard, nowMs } = this.#connection;
+      this.#connection.enforce(guard.onPeerReset(nowMs, stream.listener.costOfReset?.(nowMs) ?? 1));
+    }
     const progress =
       errorCode === ErrorCode.REFUSED_STREAM ? StreamProgress.REFUSED : StreamProgress.PROCESSED;
     this.#connection.endStream(

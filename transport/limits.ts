@@ -14,7 +14,10 @@ export interface Limits {
    * Beyond: a trip `handler.lingers` and, once a minute per method, a line for `reportError`; Infinity: neither.
    */
   readonly lingeringHandlerMs: number;
-  /** L3: RST_STREAM frames of unfinished calls: bucket size. Beyond: GOAWAY ENHANCE_YOUR_CALM `too_many_resets`. */
+  /**
+   * L3: RST_STREAM frames of unfinished calls: bucket size. Beyond: GOAWAY ENHANCE_YOUR_CALM `too_many_resets`. Calls with a timeout count
+   * by what they cost (lib/call/reset-cost.ts), so that deadlines may pass by the thousand.
+   */
   readonly peerResetBurst: number;
   /** L3: refill per second. */
   readonly peerResetsPerSecond: number;

@@ -40,6 +40,11 @@ export interface StreamListener {
    * REMOTE. `reason` says what happened when it was not a clean end (connection lost, GOAWAY text), else an empty string.
    */
   onClosed(errorCode: number, initiator: Initiator, progress: StreamProgress, reason: string): void;
+  /**
+   * Server: what a reset by the peer at `nowMs` of the connection's clock takes from the budget of L3, where 1 is a call that was worked
+   * for in vain; negative gives back. Without it: 1.
+   */
+  costOfReset?(nowMs: number): number;
 }
 
 /** A stream listener on the client, which is asked for its volatile header fields when HEADERS are written. */
@@ -58,11 +63,6 @@ export interface TransportStream {
   /** Stream identifier; 0 until a slot is free and HEADERS are written. */
   readonly id: number;
   readonly peer: PeerInfo;
-  /**
-   * Server: from this reading of the connection's clock on, a reset by the peer is taken for the deadline of the call and does not count
-   * against L3. Set by the call engine; Infinity to begin with.
-   */
-  expiresMs?: number;
   /**
    * Server: sends initial response headers: `template` (the same array object each time lets the encoder reuse its block) followed by
    * `extra`. With `endStream` this is a Trailers-Only response.

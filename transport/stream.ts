@@ -77,8 +77,6 @@ export class Http2Stream implements TransportStream {
   pendingTemplate: HeaderList | null;
   /** L21: kept while the whole rest of our side is queued; null before. */
   drain: DrainRecord | null;
-  /** Server: from this clock reading on a reset by the peer is that of an expired call, and no offence (L3). */
-  expiresMs: number;
   /** Reset with NO_ERROR once everything queued is sent (early response, RFC 9113 §8.1). */
   resetWhenSent: boolean;
 
@@ -115,7 +113,6 @@ export class Http2Stream implements TransportStream {
     this.nextWaiting = null;
     this.pendingTemplate = null;
     this.drain = null;
-    this.expiresMs = Number.POSITIVE_INFINITY;
     this.resetWhenSent = false;
     this.#queueHead = null;
     this.#queueTail = null;

@@ -10,14 +10,6 @@ export const UNROUTED: MethodDescriptor = {
   responseStreaming: true,
 };
 
-/** Longest time by which a client's deadline is taken to pass before ours, which starts when the request arrives. */
-const MAX_DEADLINE_LEAD_MS = 100;
-
-/** When the deadline may have passed on the client's side. */
-export function expiryOfClient(deadlineMs: number, timeoutMs: number): number {
-  return deadlineMs - Math.min(MAX_DEADLINE_LEAD_MS, timeoutMs / 10);
-}
-
 /** What a listener is told beside its messages. */
 export const ListenerEvent = { HALF_CLOSE: 0, READY: 1, CANCEL: 2, COMPLETE: 3 } as const;
 export type ListenerEvent = (typeof ListenerEvent)[keyof typeof ListenerEvent];

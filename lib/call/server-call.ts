@@ -41,9 +41,10 @@ import {
   UNFINISHED,
 } from './request-judgement.ts';
 import { expiredRequest, type Refusal, refusalOf, unknownMethod } from './request-refusal.ts';
+import { costOfReset } from './reset-cost.ts';
 import { isReadByClient, ResponseCompression, switchCompression } from './response-compression.ts';
 import type { ServerCallHost, SlotCall } from './server-call-host.ts';
-import { expiryOfClient, ListenerEvent, Slot, UNROUTED } from './server-call-state.ts';
+import { ListenerEvent, Slot, UNROUTED } from './server-call-state.ts';
 
 /** Messages given to one call's listener before the calls queued behind it get their turn. */
 const MESSAGES_PER_RUN = 32;
@@ -120,8 +121,6 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
       facts.timeoutMs === Number.POSITIVE_INFINITY
         ? Number.POSITIVE_INFINITY
         : host.clock.now() + facts.timeoutMs;
-    // L3: a client that cancels calls whose deadline is over does what it should.
-    stream.expiresMs = expiryOfClient(this.deadlineMs, facts.timeoutMs);
     this.#host = host;
     this.#stream = stream;
     this.#facts = facts;
@@ -212,11 +211,6 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
 
   // ---- SlotCall: the server's side ------------------------------------------------------------------------------------------------
 
-  /** Whether the deadline has passed, or passes so soon that the client's clock, which started first, may be over it already. */
-  #mayHaveExpired(): boolean {
-    return this.#host.clock.now() >= expiryOfClient(this.deadlineMs, this.#facts.timeoutMs);
-  }
-
   onSlot(): void {
     if (this.#slot !== Slot.WAITING) return;
     this.#slot = Slot.HELD;
@@ -270,6 +264,10 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     this.#host.readyQueue.pushSoon(this);
   }
 
+  costOfReset(nowMs: number): number {
+    return costOfReset(nowMs, this.deadlineMs, this.#facts.timeoutMs, this.#listener !== null);
+  }
+
   onClosed(
     errorCode: number,
     initiator: Initiator,
@@ -284,8 +282,9 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     if (this.#compression !== null) this.#compression.cancel();
     this.#stopTimer();
     this.#received.clear();
-    const isWaiting = this.#slot === Slot.WAITING && initiator === Initiator.REMOTE;
-    this.#releaseSlotIfOver(isWaiting && !this.#mayHaveExpired());
+    // Resets of calls with a timeout are counted by `costOfReset` alone: deadlines pass while handlers are slow.
+    const canExpire = this.deadlineMs !== Number.POSITIVE_INFINITY;
+    this.#releaseSlotIfOver(initiator === Initiator.REMOTE && !canExpire);
     this.#host.readyQueue.pushSoon(this);
   }
 

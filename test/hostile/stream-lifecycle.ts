@@ -13,16 +13,28 @@ import {
 } from '../support/frame-factory.ts';
 import { block } from '../support/scripted-peer.ts';
 import { type Attack, type AttackContext, must } from './attack.ts';
-import { Code, Grpc, oddId, Path, request, requestFields, unaryCall } from './octets.ts';
+import {
+  Code,
+  type Field,
+  Grpc,
+  oddId,
+  Path,
+  request,
+  requestFields,
+  unaryCall,
+} from './octets.ts';
 import type { RawPeer } from './raw-peer.ts';
 
 /** Handlers that may start before the budget of resets is spent: bucket, refill of a slow machine, the slots. */
 const MOST_STARTS = 1100;
 
-async function rapidReset({ victim, connect }: AttackContext): Promise<void> {
+async function rapidReset(
+  { victim, connect }: AttackContext,
+  extra: readonly Field[] = [],
+): Promise<void> {
   const peer = await connect();
   await peer.flood(20_000, (i) =>
-    octets(unaryCall(oddId(i), Path.SLOW), rstStream(oddId(i), Code.CANCEL)),
+    octets(unaryCall(oddId(i), Path.SLOW, '', extra), rstStream(oddId(i), Code.CANCEL)),
   );
   await peer.expectGoAway(Code.ENHANCE_YOUR_CALM, 'too_many_(early_)?resets');
   const report = await victim.report();
@@ -30,18 +42,38 @@ async function rapidReset({ victim, connect }: AttackContext): Promise<void> {
   must(report.starts <= MOST_STARTS, `${report.starts} handlers started`);
 }
 
-/** HEADERS and the reset in segments of their own, so that handlers do start. */
-async function rapidResetAcrossReads({ victim, connect }: AttackContext): Promise<void> {
+/** Streams that `rapidResetAcrossReads` keeps open. */
+const OPEN_STREAMS = 20;
+
+/** HEADERS and the reset in segments of their own, so that handlers do start. Returns how many did. */
+async function rapidResetAcrossReads(
+  { victim, connect }: AttackContext,
+  count: number,
+  extra: readonly Field[] = [],
+): Promise<number> {
   const peer = await connect();
-  for (let i = 0; i < 2500 && !peer.closed; i++) {
-    peer.write(unaryCall(oddId(i), Path.SLOW));
-    if (i >= 20) peer.write(rstStream(oddId(i - 20), Code.CANCEL));
-    if (i % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
+  for (let i = 0; i < count && !peer.closed; i++) {
+    peer.write(unaryCall(oddId(i), Path.SLOW, '', extra));
+    if (i >= OPEN_STREAMS) peer.write(rstStream(oddId(i - OPEN_STREAMS), Code.CANCEL));
+    if (i % OPEN_STREAMS === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   await peer.expectGoAway(Code.ENHANCE_YOUR_CALM, 'too_many_(early_)?resets');
   const report = await victim.report();
   must(report.mostRunning <= 100, `${report.mostRunning} handlers at once`);
-  must(report.starts <= MOST_STARTS, `${report.starts} handlers started`);
+  return report.starts;
+}
+
+async function plainResetAcrossReads(context: AttackContext): Promise<void> {
+  const starts = await rapidResetAcrossReads(context, 2500);
+  must(starts <= MOST_STARTS, `${starts} handlers started`);
+}
+
+async function timedResetAcrossReads(context: AttackContext): Promise<void> {
+  const startMs = performance.now();
+  const starts = await rapidResetAcrossReads(context, 20_000, [['grpc-timeout', '1H']]);
+  // Beyond the budget a stream pays for one start by being open for ten milliseconds.
+  const paid = (OPEN_STREAMS * (performance.now() - startMs)) / 10;
+  must(starts <= MOST_STARTS + paid, `${starts} handlers started, ${paid} were paid for`);
 }
 
 async function handlerLeak({ victim, connect }: AttackContext): Promise<void> {
@@ -96,8 +128,33 @@ async function expectOnly(
 
 /** The attacks S01 … S19. */
 export const streamLifecycleAttacks: readonly Attack[] = [
-  { id: 'S01', title: 'rapid reset in one flood', quick: true, run: rapidReset },
-  { id: 'S01b', title: 'rapid reset, each reset in a later read', run: rapidResetAcrossReads },
+  {
+    id: 'S01',
+    title: 'rapid reset in one flood',
+    quick: true,
+    run: (context) => rapidReset(context),
+  },
+  {
+    id: 'S01b',
+    title: 'rapid reset, each reset in a later read',
+    run: plainResetAcrossReads,
+  },
+  {
+    id: 'S01c',
+    title: 'rapid reset of calls with a timeout',
+    quick: true,
+    run: (context) => rapidReset(context, [['grpc-timeout', '1H']]),
+  },
+  {
+    id: 'S01d',
+    title: 'rapid reset of calls that expire on arrival',
+    run: (context) => rapidReset(context, [['grpc-timeout', '1n']]),
+  },
+  {
+    id: 'S01e',
+    title: 'rapid reset of calls with a timeout, in a later read',
+    run: timedResetAcrossReads,
+  },
   { id: 'S03', title: 'handlers that never end, all reset', quick: true, run: handlerLeak },
   {
     id: 'S04',
