@@ -7,6 +7,7 @@ import { type Arm, againstName, type Implementation, moduleName, workerCommand }
 import { type Disturbance, disturbanceBetween, isCalm, processorTimes } from './machine.ts';
 import type { BenchOptions } from './options.ts';
 import { armsOfLaunch, type Pace, paceOf } from './pace.ts';
+import { outputRoot } from './project.ts';
 import type { Load, RunParams, RunResult, TlsMaterial, Usage } from './protocol.ts';
 import { usageBetween } from './worker/usage.ts';
 import { canPinTo, WorkerProcess } from './worker-process.ts';
@@ -201,8 +202,10 @@ export async function startArm(
   );
   try {
     const common = { tls, maxStreams, interceptors: load.interceptors };
+    // Two revisions are compared in the same form, as compiled modules.
+    const { againstFolder } = options;
     const library = ({ name }: Implementation): string | null =>
-      name === againstName ? options.againstFolder : null;
+      againstFolder === null || name === againstName ? againstFolder : outputRoot;
     const served = await server.ask('start', {
       ...common,
       library: library(arm.server),

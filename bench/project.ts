@@ -8,6 +8,9 @@ import { fileURLToPath } from 'node:url';
 /** Folder of purewire's package.json. */
 export const projectRoot: string = findProjectRoot();
 
+/** Folder of the compiled output that this bench is part of. */
+export const outputRoot: string = dirname(dirname(fileURLToPath(import.meta.url)));
+
 /** Folder of the bench's sources, its package.json with the peers, and bench.proto. */
 export const benchRoot: string = join(projectRoot, 'bench');
 

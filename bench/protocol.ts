@@ -44,7 +44,7 @@ export interface StartParams {
   /** Client: where the server listens, and its load. */
   readonly port: number;
   readonly load: Load | null;
-  /** Folder of a compiled purewire; null for the one this bench was compiled with. */
+  /** Folder of a compiled purewire; null for the published bundle of this one. */
   readonly library: string | null;
   /** Server: streams a connection may have open at once; null: the implementation's default. */
   readonly maxStreams: number | null;

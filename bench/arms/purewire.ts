@@ -1,7 +1,5 @@
 /** purewire through its public alpha API, as an application would use it; a timeout on each call. */
 
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type * as Purewire from '../../lib/index.ts';
 import {
   type BenchClient,
@@ -14,6 +12,7 @@ import {
 } from '../worker/bench-arm.ts';
 import { countStatus, isAuthorized } from '../worker/interception.ts';
 import { type IterableCalls, idleStream, iterableRunners } from '../worker/iterable-client.ts';
+import { loadLibrary } from '../worker/library.ts';
 import {
   codecs,
   type DownloadRequest,
@@ -33,7 +32,7 @@ export async function startServer({
   maxStreams,
   interceptors,
 }: ServerSettings): Promise<BenchServer> {
-  const purewire = await load(library);
+  const purewire = await loadLibrary(library);
   // An older revision would ignore them, and be measured without what its opponent does.
   if (interceptors && purewire.ContextKey === undefined) {
     throw new Error('this revision of purewire has no interceptors');
@@ -84,7 +83,7 @@ export async function startServer({
 }
 
 export async function startClient(settings: ClientSettings): Promise<BenchClient> {
-  const purewire = await load(settings.library);
+  const purewire = await loadLibrary(settings.library);
   const { load: wanted } = settings;
   const open = async (): Promise<IterableCalls> => openStub(purewire, settings);
   const connections: IterableCalls[] = [];
@@ -160,12 +159,6 @@ function openStub(
     pingPong: (requests) => stub.PingPong(requests, timeoutSeconds),
     close: () => stub.close(),
   };
-}
-
-/** The library this bench was compiled with, or another compiled one. */
-function load(library: string | null): Promise<typeof Purewire> {
-  if (library === null) return import('../../lib/index.ts');
-  return import(pathToFileURL(join(library, 'lib', 'index.js')).href) as Promise<typeof Purewire>;
 }
 
 function* download({ messages, bodyOctets }: DownloadRequest): Generator<Message> {

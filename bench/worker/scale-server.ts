@@ -7,14 +7,15 @@
 import cluster from 'node:cluster';
 import { createHash } from 'node:crypto';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import * as purewire from '../../lib/index.ts';
 import { LineSplitter, type Usage, type WorkerRequest } from '../protocol.ts';
 import { serviceName } from './bench-arm.ts';
+import { loadLibrary } from './library.ts';
 import { codecs, type Message, patternedBody } from './messages.ts';
 import { currentUsage } from './usage.ts';
 
 const [how = 'cluster', count = '1', workKib = '0'] = process.argv.slice(2);
 const work = Number(workKib);
+const purewire = await loadLibrary(null);
 const kib = 1024;
 
 if (!isMainThread) {
