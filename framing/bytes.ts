@@ -85,14 +85,6 @@ export function cloneOctets(source: Uint8Array, start: number, end: number): Uin
   return copy;
 }
 
-/** Copies of up to this many octets share slabs. */
-const SHARED_COPY_OCTETS = 2048;
-/** What the smallest copy that is kept can keep alive. */
-const SHARED_SLAB_OCTETS = 8192;
-
-let sharedSlab: Uint8Array = NO_OCTETS;
-let sharedSlabUsed = 0;
-
 /** Makes octets of memory: a plain Uint8Array or one of the runtime's own kind. */
 export type ViewOf<Octets extends Uint8Array> = (
   memory: ArrayBufferLike,
@@ -109,31 +101,6 @@ export const userView: ViewOf<Uint8Array> =
   BufferClass === undefined
     ? plainView
     : (memory, offset, octets) => BufferClass.from(memory, offset, octets);
-
-/**
- * Returns `start` … `end` of `source` as octets that stay. Small ones share slabs of 8 KiB, which saves most of their cost; whoever keeps
- * one keeps its slab. Larger ones are in memory that holds nothing else.
- */
-export function copyToKeep<Octets extends Uint8Array>(
-  source: Uint8Array,
-  start: number,
-  end: number,
-  viewOf: ViewOf<Octets>,
-): Octets {
-  const octets = end - start;
-  if (octets > SHARED_COPY_OCTETS) {
-    const copy = cloneOctets(source, start, end);
-    return viewOf(copy.buffer, copy.byteOffset, octets);
-  }
-  if (sharedSlab.length - sharedSlabUsed < octets) {
-    sharedSlab = allocateSlab(SHARED_SLAB_OCTETS);
-    sharedSlabUsed = 0;
-  }
-  const at = sharedSlabUsed;
-  sharedSlabUsed += octets;
-  copyOctets(sharedSlab, at, source, start, end);
-  return viewOf(sharedSlab.buffer, sharedSlab.byteOffset + at, octets);
-}
 
 /**
  * Allocates `octets` octets of unknown content, small ones from the runtime's shared pool. For short-lived or exactly filled

@@ -97,6 +97,8 @@ const FILE_RIGHTS: readonly (readonly [files: RegExp, imports: RegExp])[] = [
   [/^lib\/alpha\/index\.ts$/, /^transport\/frame-trace\.ts$/],
   [/^lib\/protobuf\/service-descriptions\.ts$/, /^lib\/alpha\//],
   [/^lib\/alpha\/blocking[^/]*\.ts$/, /^node:worker_threads$/],
+  [/^lib\/call\/message-range\.ts$/, /^lib\/platform\/shared-slab\.ts$/],
+  [/^lib\/platform\/shared-slab\.ts$/, /^node:worker_threads$/],
 ];
 
 /** Tables of data, not code: the limit of lines does not apply to them. */

@@ -47,7 +47,10 @@ export interface RpcMethodInvocationDescription<
 > extends RpcMethodDescription<Kind> {
   /** Serializes a request value. The octets belong to the library from then on. An exception fails the RPC with INTERNAL. */
   serializeRequest(request: Request): Uint8Array;
-  /** Deserializes a response value. The octets are a view and must not be modified. An exception fails the RPC with INTERNAL. */
+  /**
+   * Deserializes a response value. The octets are a view, whose `.buffer` may hold other messages; they may be kept and must not be modified.
+   * An exception fails the RPC with INTERNAL.
+   */
   deserializeResponse(serializedResponse: Uint8Array): Response;
 }
 
@@ -89,7 +92,10 @@ export interface RpcMethodServiceDescription<
   Response,
   Kind extends Cardinality = Cardinality,
 > extends RpcMethodDescription<Kind> {
-  /** Deserializes a request value. The octets are a view and must not be modified. An exception ends the RPC with INTERNAL. */
+  /**
+   * Deserializes a request value. The octets are a view, whose `.buffer` may hold other messages; they may be kept and must not be modified.
+   * An exception ends the RPC with INTERNAL.
+   */
   deserializeRequest(serializedRequest: Uint8Array): Request;
   /** Serializes a response value. The octets belong to the library from then on. An exception ends the RPC with INTERNAL. */
   serializeResponse(response: Response): Uint8Array;

@@ -5,6 +5,7 @@
 
 import protobuf from 'protobufjs';
 import { copiedRange, keptRange } from '../call/message-range.ts';
+import { sharedSlab } from '../platform/shared-slab.ts';
 import { standsFor } from '../range-deserializer.ts';
 import { FieldProblem, MessageChecker } from './message-check.ts';
 import { codingProblem, converterStart, messageDepth, readerStart } from './message-depth.ts';
@@ -35,8 +36,9 @@ export interface MessageCodec<Message = object> {
   /** The full name of the message type, such as `google.protobuf.Timestamp`. */
   readonly typeName: string;
   /**
-   * The octets of a message instance or plain object; they are the caller's. 64-bit integers may be numbers, bigints, decimal strings or
-   * Longs, and enum values numbers or names. Throws TypeError that names the field and what is wrong with it.
+   * The octets of a message instance or plain object; they are the caller's, though their `.buffer` may hold other messages. 64-bit integers
+   * may be numbers, bigints, decimal strings or Longs, and enum values numbers or names. Throws TypeError that names the field and what is wrong
+   * with it.
    */
   readonly encode: (message: Message) => Uint8Array;
   /**
@@ -192,15 +194,16 @@ const SLAB_OCTETS = 8192;
 const SLAB_RESERVE = 1024;
 
 // One writer for all codecs. Messages lie one behind the other in a slab and are handed out as views of it, so that a small message costs
-// no buffer and no copy of its own.
-let slab = newSlab();
+// no buffer and no copy of its own. The first slab is made at the first message.
+let slab: Uint8Array = new Uint8Array(0);
 let writer = writerOn(slab);
 let busy = false;
 
 /** protobufjs's writer calls Buffer's own methods where there is one. Never from Buffer's pool: a message would hold that as well. */
 function newSlab(): Uint8Array {
   const { Buffer } = protobuf.util as unknown as { Buffer: typeof globalThis.Buffer | null };
-  return Buffer === null ? new Uint8Array(SLAB_OCTETS) : Buffer.allocUnsafeSlow(SLAB_OCTETS);
+  const octets = sharedSlab(SLAB_OCTETS);
+  return Buffer === null ? octets : Buffer.from(octets.buffer);
 }
 
 function writerOn(buffer: Uint8Array): protobuf.Writer {
@@ -218,7 +221,7 @@ function encodeMessage(type: EncodableType, message: object, maxDepth: number): 
   const depth = converterStart(maxDepth);
   // A getter of the message that encodes something itself must not write into ours.
   if (busy) return type.encode(message, protobuf.Writer.create(), depth).finish();
-  if (SLAB_OCTETS - writer.pos < SLAB_RESERVE) renewSlab();
+  if (slab.length - writer.pos < SLAB_RESERVE) renewSlab();
   const start = writer.pos;
   busy = true;
   let complete = false;
