@@ -105,14 +105,16 @@ function onDrain(this: OwnedSocket): void {
   this[OWNER]?.onSocketDrain();
 }
 
-/** Reads in a row that may fill the buffer before other sockets have their turn (L23). */
-const FULL_READS = 2;
+/** Octets of one socket in one turn before the others come first (L23): two full reads. */
+const OCTETS_PER_TURN = 2 * READ_OCTETS;
+/** From so many on the end of the turn is waited for where reads do not show it: over TLS, whose chunks are records of up to this. */
+const WATCHED_TLS_OCTETS = 16_384;
 
 /** Sockets that are read from, in this process. */
 let openSockets = 0;
 
-function readOn(duplex: SocketDuplex): void {
-  duplex.readOn();
+function onTurnEnd(duplex: SocketDuplex): void {
+  duplex.onTurnEnd();
 }
 
 /** A socket that is open (its TLS handshake done) as a ByteDuplex. The socket belongs to the duplex from now on. */
@@ -128,8 +130,12 @@ export class SocketDuplex implements ByteDuplex, OctetSink {
   /** Octets of the write that the system has begun, when nothing waits behind it; else 0. */
   #writeUnderWay: number;
   #closed: boolean;
-  /** Reads in a row that filled the buffer. */
-  #fullReads: number;
+  /** Octets read since the last turn whose end was seen. */
+  #octetsThisTurn: number;
+  readonly #watchedOctets: number;
+  #turnBooked: boolean;
+  /** Paused until the end of this turn. */
+  #givesWay: boolean;
   /** The owner wants no octets. */
   #paused: boolean;
   /** Counted among the open ones. */
@@ -148,13 +154,16 @@ export class SocketDuplex implements ByteDuplex, OctetSink {
     this.#blocked = false;
     this.#writeUnderWay = 0;
     this.#closed = false;
-    this.#fullReads = 0;
+    this.#octetsThisTurn = 0;
+    this.#turnBooked = false;
+    this.#givesWay = false;
     this.#paused = false;
     this.#isOpen = false;
     guardSocket(socket);
     (socket as OwnedSocket)[OWNER] = this;
     socket.on('close', onClose);
     this.peer = new SocketPeer(socket, unixPath);
+    this.#watchedOctets = asTlsSocket(socket) === null ? OCTETS_PER_TURN : WATCHED_TLS_OCTETS;
     if (socket.remoteAddress !== undefined) socket.setNoDelay(true);
   }
 
@@ -214,7 +223,7 @@ export class SocketDuplex implements ByteDuplex, OctetSink {
 
   resume(): void {
     this.#paused = false;
-    this.#socket.resume();
+    if (!this.#givesWay) this.#socket.resume();
   }
 
   end(): void {
@@ -239,8 +248,10 @@ export class SocketDuplex implements ByteDuplex, OctetSink {
 
   /** For the socket alone, as the next four. */
   onOctets(chunk: Uint8Array, end: number): void {
-    if (end < READ_OCTETS) this.#fullReads = 0;
-    else if (++this.#fullReads >= FULL_READS && openSockets > 1) this.#giveWay();
+    // libuv leaves a socket whose read does not fill the buffer.
+    const isLast = end < READ_OCTETS && this.#watchedOctets === OCTETS_PER_TURN;
+    this.#octetsThisTurn = isLast ? 0 : this.#octetsThisTurn + end;
+    if (this.#octetsThisTurn >= this.#watchedOctets) this.#watchTurn();
     try {
       this.#listener?.onOctets(chunk, end);
     } catch (error) {
@@ -248,19 +259,28 @@ export class SocketDuplex implements ByteDuplex, OctetSink {
     }
   }
 
-  /** @internal For `giveWay`. */
-  readOn(): void {
+  /** @internal For `watchTurn`. */
+  onTurnEnd(): void {
+    this.#turnBooked = false;
+    this.#octetsThisTurn = 0;
+    if (!this.#givesWay) return;
+    this.#givesWay = false;
     if (!this.#paused) this.#socket.resume();
   }
 
   /**
    * L23: libuv reads one socket up to 32 times before it looks at the next, so that one which always has octets would be served 2 MiB at a
-   * time. After two full reads the others come first.
+   * time, in one chunk per TLS record or in full reads. After `OCTETS_PER_TURN` the others come first.
    */
-  #giveWay(): void {
-    this.#fullReads = 0;
+  #watchTurn(): void {
+    if (this.#givesWay || openSockets <= 1) return;
+    if (!this.#turnBooked) {
+      this.#turnBooked = true;
+      setImmediate(onTurnEnd, this);
+    }
+    if (this.#octetsThisTurn < OCTETS_PER_TURN) return;
+    this.#givesWay = true;
     this.#socket.pause();
-    setImmediate(readOn, this);
   }
 
   onSocketEnd(): void {
