@@ -47,15 +47,13 @@ import {
 } from './call-progress.ts';
 import type { ClientCallHost, PendingCall } from './client-call-host.ts';
 import { deliverCall } from './deliver-call.ts';
+import { mayHaveExpired } from './expiry.ts';
 import { ForeignResponse } from './foreign-response.ts';
 import { LATER, READABLE } from './message-inflater.ts';
-import { MessageQueue } from './message-queue.ts';
+import { MESSAGES_PER_RUN, MessageQueue } from './message-queue.ts';
 import type { ReadyEntry } from './ready-queue.ts';
 import { RequestMessages } from './request-messages.ts';
 import { judgeRest, judgeUnaryOk, outlivesStream, receiptFault } from './response-judgement.ts';
-
-/** Messages given to one call's listener before the calls queued behind it get their turn. */
-const MESSAGES_PER_RUN = 32;
 
 /** One call. Created by the channel's `createCall`. */
 export class ClientCallImpl
@@ -332,7 +330,7 @@ export class ClientCallImpl
       this.#host.readyQueue.pushSoon(this);
       return;
     }
-    if (errorCode === ErrorCode.CANCEL && this.#hasExpired()) {
+    if (errorCode === ErrorCode.CANCEL && mayHaveExpired(this.#host.clock, this.options)) {
       this.#end(this.#expired(streamId), false);
       return;
     }
@@ -377,7 +375,7 @@ export class ClientCallImpl
 
   /** What becomes of status OK: an expired call never reports it, and a unary response needs its message. */
   #judgeOk(status: CallStatus): CallStatus {
-    if (this.#hasExpired()) return this.#expired();
+    if (this.#host.clock.now() >= this.options.deadlineMs) return this.#expired();
     if (this.method.responseStreaming) return status;
     return judgeUnaryOk(status, this.#received, this.#encoding, this.#host.compression.codecs);
   }
@@ -394,11 +392,6 @@ export class ClientCallImpl
   #onDeadline(): void {
     this.#timer = null;
     if (this.#status === null) this.#endWith(this.#expired());
-  }
-
-  #hasExpired(): boolean {
-    const { deadlineMs } = this.options;
-    return deadlineMs !== Number.POSITIVE_INFINITY && this.#host.clock.now() >= deadlineMs;
   }
 
   /** `streamId`: of the stream, if it has just been closed. */

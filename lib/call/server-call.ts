@@ -31,8 +31,9 @@ import { Status } from '../status.ts';
 import type { CallAbortion, ServerCall, ServerCallListener, ServerMethod } from './call.ts';
 import { abortionText, metadataFault, overLimitMessage } from './call-fault.ts';
 import { deliverCall } from './deliver-call.ts';
+import { EXPIRY_RESET_DELAY_MS } from './expiry.ts';
 import { LATER, READABLE } from './message-inflater.ts';
-import { MessageQueue } from './message-queue.ts';
+import { MESSAGES_PER_RUN, MessageQueue } from './message-queue.ts';
 import type { ReadyEntry } from './ready-queue.ts';
 import {
   COMPLETE,
@@ -45,9 +46,6 @@ import { costOfReset } from './reset-cost.ts';
 import { isReadByClient, ResponseCompression, switchCompression } from './response-compression.ts';
 import type { ServerCallHost, SlotCall } from './server-call-host.ts';
 import { ListenerEvent, Slot, UNROUTED } from './server-call-state.ts';
-
-/** Messages given to one call's listener before the calls queued behind it get their turn. */
-const MESSAGES_PER_RUN = 32;
 
 /**
  * Makes the call of a request stream and queues it: what a `StreamAcceptor` does. `complete` is false when `headers` was cut at the limits;
@@ -373,7 +371,8 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     if (this.#answered) return;
     this.#abandon('expired', 'its deadline has passed');
     this.#host.readyQueue.pushSoon(this);
-    this.#stream.reset(ErrorCode.CANCEL);
+    const reset = (): void => this.#stream.reset(ErrorCode.CANCEL);
+    this.#timer = this.#host.clock.setTimer(EXPIRY_RESET_DELAY_MS, reset, false);
   }
 
   // ---- ReadyEntry: where judging and user code run --------------------------------------------------------------------------------

@@ -205,15 +205,36 @@ await t.test('5.5 RST_STREAM and loss of the connection cancel the call once', a
   }
 });
 
-await t.test('5.5 deadline: RST_STREAM CANCEL and onCancel(expired)', async (t) => {
+await t.test('5.5 deadline: onCancel(expired), and RST_STREAM CANCEL 10 ms later', async (t) => {
   const { stream, call, host, listener } = startBidi('grpc-timeout', '2S');
   t.equal(call.deadlineMs, host.clock.now() + 2000);
   host.clock.advance(1999);
   t.equal(call.cancelled, false);
   host.clock.advance(1);
-  t.strictSame(stream.log, ['reset 8']);
   t.equal(call.cancelled, true);
   await Promise.resolve();
+  t.strictSame(listener.log, ['handler', 'cancel expired']);
+  call.sendMessage(Uint8Array.of(1));
+  call.close(Status.OK, '', null);
+  host.clock.advance(9);
+  t.strictSame(
+    stream.log,
+    [],
+    'clients whose timer is due have their turn, and the handler has none',
+  );
+  host.clock.advance(1);
+  t.strictSame(stream.log, ['reset 8']);
+  await Promise.resolve();
+  t.strictSame(listener.log, ['handler', 'cancel expired', 'complete']);
+});
+
+await t.test('5.5 deadline: a client that resets first is not reset in turn', async (t) => {
+  const { stream, host, listener } = startBidi('grpc-timeout', '2S');
+  host.clock.advance(2000);
+  stream.close(ErrorCode.CANCEL);
+  host.clock.advance(1000);
+  await Promise.resolve();
+  t.strictSame(stream.log, []);
   t.strictSame(listener.log, ['handler', 'cancel expired', 'complete']);
 });
 
@@ -272,7 +293,7 @@ await t.test('L2 the deadline may pass while a call waits for its slot', async (
   const listener = host.serve(BIDI);
   const stream = host.accept(requestHeaders(BIDI.path, 'grpc-timeout', '1S'));
   host.run();
-  host.clock.advance(1000);
+  host.clock.advance(1010);
   host.run();
   t.strictSame(stream.log, ['reset 8']);
   t.equal(host.released, 1);

@@ -1,0 +1,22 @@
+/** What the two ends of a call make of a deadline that each reads off a clock of its own. */
+
+import type { Clock } from '../../transport/clock.ts';
+import type { CallOptions } from './call.ts';
+
+/**
+ * Time between a deadline and the server's RST_STREAM for it. Clients end the call by themselves; those that name a reset CANCELLED, such
+ * as grpc-js, would report that when it is read in the same turn of their loop before their own timer.
+ */
+export const EXPIRY_RESET_DELAY_MS = 10;
+
+/**
+ * Longest time before our deadline in which a server's RST_STREAM CANCEL is taken for that deadline. C-core reckons it from a clock reading
+ * that is as old as its turn, and so comes early when it is busy.
+ */
+const MAX_SERVER_LEAD_MS = 50;
+
+/** Whether the server may have seen the deadline of a call with these options pass. */
+export function mayHaveExpired(clock: Clock, { deadlineMs, timeoutMs }: CallOptions): boolean {
+  if (deadlineMs === Number.POSITIVE_INFINITY) return false;
+  return clock.now() >= deadlineMs - Math.min(MAX_SERVER_LEAD_MS, timeoutMs / 10);
+}
