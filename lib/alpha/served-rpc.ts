@@ -92,7 +92,8 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
       this.admit();
     } else {
       this.#interception = new ServerInterception(interceptors, this.#context, this);
-      this.#interception.start();
+      // Those of a unary request wait for it, which is complete already: what they call next in is around the behaviour.
+      if (method.descriptor.requestStreaming) this.#interception.start();
     }
   }
 
@@ -100,11 +101,16 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
 
   onMessage(chunk: Uint8Array, start: number, end: number): void {
     if (!this.#context.isActive()) return;
-    const interception = this.#interception;
-    if (interception !== null && !interception.isAdmitted) {
-      interception.held = keptRange(chunk, start, end);
-      return;
+    if (this.#interception === null || this.#method.descriptor.requestStreaming) {
+      this.#receive(chunk, start, end);
+    } else {
+      this.#interception.startWith(chunk, start, end);
     }
+  }
+
+  #receive(chunk: Uint8Array, start: number, end: number): void {
+    const interception = this.#interception;
+    if (interception?.hasConcluded === true) return;
     let request: unknown;
     try {
       request = this.#method.requestOf(chunk, start, end);
@@ -130,7 +136,7 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
 
   onHalfClose(): void {
     if (this.#interception !== null) this.#interception.isHalfClosed = true;
-    this.#requests?.end();
+    this.#requests?.end(); // Not if they have failed: that stands.
   }
 
   onCancel(abortion: CallAbortion): void {
@@ -155,7 +161,7 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
       return;
     }
     const held = this.#interception?.takeHeld() ?? null;
-    if (held !== null) this.onMessage(held, 0, held.length);
+    if (held !== null) this.#receive(held.chunk, held.start, held.end);
   }
 
   giveUp(): void {
@@ -383,7 +389,9 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
     if (this.#interception !== null) {
       // The context's trailing metadata joins in when the status is sent.
       const status = { code, message: details, trailers: trailers ?? [], cause: why.cause };
-      this.#interception.abortion = why.abortion;
+      if (!this.#interception.hasConcluded) this.#interception.abortion = why.abortion;
+      // At once, whatever interceptors wait for: no end of the stream may seem to come behind a request that was refused.
+      this.#requests?.fail(() => rpcErrorOfAbortion(why.abortion, why.cause));
       this.#interception.conclude(status, null);
       return;
     }

@@ -4,6 +4,7 @@
  */
 
 import type { CallStatus } from '../call/call.ts';
+import { keptRange } from '../call/message-range.ts';
 import { Status } from '../status.ts';
 import { InterceptorChain, NONE, Outcome } from './interceptor-chain.ts';
 import type { RpcObserver, ServerInterceptor } from './interceptors.ts';
@@ -26,6 +27,12 @@ export interface InterceptedHandler {
   report(error: unknown, what: string): void;
 }
 
+interface HeldRequest {
+  readonly chunk: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
 /** The chain of one RPC. */
 export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver> {
   protected readonly subject: RpcContext;
@@ -36,9 +43,9 @@ export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver
   /** What a failure of the behaviour counts as. */
   abortion: Abortion;
   /** The unary request, as long as the behaviour may not run. */
-  held: Uint8Array | null;
+  #held: HeldRequest | null;
   readonly #handler: InterceptedHandler;
-  #admitted: boolean;
+  #hasConcluded: boolean;
 
   constructor(
     interceptors: readonly ServerInterceptor[],
@@ -50,20 +57,20 @@ export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver
     this.isHalfClosed = false;
     this.isSettleDue = false;
     this.abortion = Abortion.SERVICER_FAILURE;
-    this.held = null;
+    this.#held = null;
     this.#handler = handler;
-    this.#admitted = false;
+    this.#hasConcluded = false;
   }
 
-  /** Whether the behaviour may run. */
-  get isAdmitted(): boolean {
-    return this.#admitted;
+  /** Whether what the behaviour makes of the RPC is known: later messages and failures count for nothing. */
+  get hasConcluded(): boolean {
+    return this.#hasConcluded;
   }
 
   /** The request that was held, once. */
-  takeHeld(): Uint8Array | null {
-    const { held } = this;
-    this.held = null;
+  takeHeld(): HeldRequest | null {
+    const held = this.#held;
+    this.#held = null;
     return held;
   }
 
@@ -71,8 +78,18 @@ export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver
     this.enter();
   }
 
+  /** As `start`, with the unary request in a range that is lent: interceptors that let it wait have it copied. */
+  startWith(chunk: Uint8Array, start: number, end: number): void {
+    this.#held = { chunk, start, end };
+    this.enter();
+    if (this.#held === null) return;
+    const kept = keptRange(chunk, start, end);
+    this.#held = { chunk: kept, start: 0, end: kept.length };
+  }
+
   /** The behaviour has ended, or the request or its response was refused. */
   conclude(status: CallStatus, response: Uint8Array | null): void {
+    this.#hasConcluded = true;
     this.settle(new Outcome(status, response ?? NONE));
   }
 
@@ -92,7 +109,6 @@ export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver
   }
 
   protected begin(): void {
-    this.#admitted = true;
     this.#handler.admit();
   }
 
@@ -124,7 +140,7 @@ export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver
   }
 
   protected finish(outcome: Outcome): void {
-    this.held = null;
+    this.#held = null;
     this.#handler.conclude(outcome);
   }
 

@@ -1,0 +1,92 @@
+/** Interceptors of a server: refused requests and the async context of the behaviour. */
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+import {
+  RpcError,
+  Status,
+  streamUnaryInvocationDescription,
+  streamUnaryServiceDescription,
+  unaryUnaryInvocationDescription,
+  unaryUnaryServiceDescription,
+} from '../../lib/index.ts';
+import { t } from '../support/tap.ts';
+import { rejection } from './support/fake-channel.ts';
+import { fromJson, openStub, startServer, toJson } from './support/loopback.ts';
+import { SERVICE } from './support/words.ts';
+
+const later = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+for (const kind of ['refused by onRequest', 'refused by the deserializer'] as const) {
+  await t.test(
+    `a behaviour never sees a clean end behind a request that was ${kind}`,
+    async (t) => {
+      const seen: string[] = [];
+      const server = await startServer(
+        t,
+        SERVICE,
+        {
+          Join: streamUnaryServiceDescription<string, string>(
+            async (requests) => {
+              try {
+                for await (const request of requests) seen.push(request);
+                seen.push('END'); // an upload would be committed here
+              } catch {
+                seen.push('ABORTED');
+              }
+              return 'done';
+            },
+            (octets) => {
+              const request = fromJson<string>(octets);
+              if (kind === 'refused by the deserializer' && request === 'bad')
+                throw new Error('bad');
+              return request;
+            },
+            toJson,
+          ),
+        },
+        {
+          onError: () => {},
+          interceptors: [
+            async (_context, next) => await next(),
+            (_context, next) =>
+              next({
+                onRequest: (request) => {
+                  if (request === 'bad') throw new RpcError(Status.INVALID_ARGUMENT, 'bad');
+                },
+              }),
+          ],
+        },
+      );
+      const methods = { Join: streamUnaryInvocationDescription<string, string>(toJson, fromJson) };
+      const stub = openStub(t, SERVICE, methods, server);
+      // An array: last message and END_STREAM are in one write, so in one read of the server.
+      const error = (await rejection(stub.Join(['good', 'bad'], 5))) as RpcError;
+      t.not(error.code, Status.OK);
+      await later(20);
+      t.notOk(seen.includes('END'), `the behaviour saw ${seen.join(', ')}`);
+      t.ok(seen.includes('ABORTED'));
+    },
+  );
+}
+
+await t.test(
+  'a unary behaviour runs in the async context in which next() was called',
+  async (t) => {
+    const storage = new AsyncLocalStorage<string>();
+    const server = await startServer(
+      t,
+      SERVICE,
+      {
+        Say: unaryUnaryServiceDescription<string, string>(
+          () => storage.getStore() ?? 'lost',
+          fromJson,
+          toJson,
+        ),
+      },
+      { interceptors: [(_context, next) => storage.run('kept', () => next())] },
+    );
+    const methods = { Say: unaryUnaryInvocationDescription<string, string>(toJson, fromJson) };
+    const stub = openStub(t, SERVICE, methods, server);
+    t.equal(await stub.Say('a', 5), 'kept');
+  },
+);
