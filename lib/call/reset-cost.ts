@@ -13,7 +13,7 @@ const WHOLE_COST = 1;
 const UNSEEN_COST = 1 / 8;
 
 /**
- * A call that has occupied its stream for so long has paid for itself, by longer for others too. A client that keeps n streams occupied can
+ * A call that has occupied its stream for so long has paid for itself; with a handler, in twice the time for one other too. A client that keeps n streams occupied can
  * thus reset n calls in this time for ever: no more than it could let expire, by stating it as their timeout.
  */
 const PAID_MS = 10;
@@ -41,5 +41,7 @@ export function costOfReset(
   if (livedMs >= timeoutMs - Math.min(MAX_DEADLINE_LEAD_MS, timeoutMs / 10)) {
     return livedMs < EXPIRED_PAID_MS ? UNSEEN_COST : 0;
   }
-  return (started ? WHOLE_COST : UNSEEN_COST) * (1 - livedMs / PAID_MS);
+  const share = 1 - livedMs / PAID_MS;
+  // A call that no handler saw pays for itself at most: streams without a message cost their peer nothing.
+  return started ? Math.max(-WHOLE_COST, WHOLE_COST * share) : Math.max(0, UNSEEN_COST * share);
 }

@@ -8,7 +8,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { octets, PREFACE, rstStream, settings, settingsAck } from '../support/frame-factory.ts';
 import { ScriptedPipe } from '../support/scripted-peer.ts';
 import { type TestContext, t } from '../support/tap.ts';
-import { Code, oddId, unaryCall } from './octets.ts';
+import { Code, oddId, request, unaryCall } from './octets.ts';
 
 const NO_REFILL: Partial<Limits> = { peerResetsPerSecond: 0 };
 const TOO_MANY = `${Code.ENHANCE_YOUR_CALM} too_many_resets`;
@@ -36,6 +36,13 @@ class Target {
   call(timeout: string | null): number {
     const { octets: sent, id } = this.made(timeout);
     this.pipe.feed(sent);
+    return id;
+  }
+
+  /** Opens a stream and sends no message on it. */
+  headers(timeout: string): number {
+    const id = oddId(this.#opened++);
+    this.pipe.feed(request(id, HOLD.path, { extra: [['grpc-timeout', timeout]] }));
     return id;
   }
 
@@ -234,6 +241,35 @@ await t.test('L3 a call with a timeout pays for one reset in ten milliseconds', 
       t.equal(said, borne ? '' : TOO_MANY, `${livedMs} ms`);
     });
   }
+});
+
+await t.test('L3 streams that no handler saw pay for no other reset', async (t) => {
+  await withTarget(NO_REFILL, async (target) => {
+    const idle = Array.from({ length: 50 }, () => target.headers('1H'));
+    t.equal(await target.settle(), '');
+    for (let i = 0; i < 990; i++) {
+      target.pair(null);
+      if (i % 40 === 39) t.equal(await target.settle(), '');
+    }
+    target.clock.advance(1000);
+    for (const id of idle) target.reset(id);
+    t.equal(await target.settle(), '');
+    await expectLimit(t, target, 10, () => target.pair(null));
+  });
+});
+
+await t.test('L3 a call that ran for long pays for one other reset, no more', async (t) => {
+  await withTarget(NO_REFILL, async (target) => {
+    for (let i = 0; i < 990; i++) {
+      target.pair(null);
+      if (i % 40 === 39) t.equal(await target.settle(), '');
+    }
+    const ids = Array.from({ length: 20 }, () => target.call('1H'));
+    t.equal(await target.settle(), '');
+    target.clock.advance(60_000);
+    for (const id of ids) target.reset(id);
+    await expectLimit(t, target, 30, () => target.pair(null));
+  });
 });
 
 await t.test('L3 what calls with a timeout have lived is not saved beyond the burst', async (t) => {
