@@ -13,6 +13,7 @@ import {
   curveChart,
   type RatioMark,
   ratioChart,
+  withTitle,
 } from './svg.ts';
 
 const kib = 1024;
@@ -124,7 +125,7 @@ export function chartsOf(result: BenchResult): Chart[] {
       svg: barChart(memory),
     });
   }
-  return charts;
+  return charts.map((chart) => ({ ...chart, svg: withTitle(chart.svg, chart.title) }));
 }
 
 /** Ratio over goal; for a goal of "at most", goal over ratio, so that to the right is better everywhere. */

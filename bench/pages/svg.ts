@@ -223,6 +223,11 @@ function svg(width: number, height: number, body: string): string {
   );
 }
 
+/** The drawing with the title that screen readers say. */
+export function withTitle(drawing: string, title: string): string {
+  return drawing.replace(' role="img">', ` role="img"><title>${escapeText(title)}</title>`);
+}
+
 interface TextStyle {
   readonly anchor?: 'start' | 'middle' | 'end';
   readonly weight?: number;
