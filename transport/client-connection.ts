@@ -309,8 +309,8 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
     this.#abandonWaiting(reason);
   }
 
-  onReadEnd(): boolean {
-    return this.#listener.onReadEnd();
+  onReadEnd(octetsRead: number): boolean {
+    return this.#listener.onReadEnd(octetsRead);
   }
 
   onClosed(reason: ConnectionCloseReason): void {

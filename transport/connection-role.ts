@@ -60,7 +60,7 @@ export interface ConnectionRole {
   explainEnd(text: string): string;
   /** All streams were given up because the connection ends; the role gives up those it keeps itself. */
   onStreamsAbandoned(reason: string): void;
-  onReadEnd(): boolean;
+  onReadEnd(octetsRead: number): boolean;
   onClosed(reason: ConnectionCloseReason): void;
 }
 

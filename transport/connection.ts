@@ -174,7 +174,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
       this.#duplex.pause();
       this.#bookTurn();
     }
-    this.#runReadEnd();
+    this.#runReadEnd(reached - start);
     const verdict = this.guard.onReadEnd();
     if (verdict !== null) this.fail(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, verdict));
     this.output.inRead = false;
@@ -230,8 +230,8 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     if (!this.#pausedForPipe) this.#duplex.resume();
   }
 
-  #runReadEnd(): void {
-    while (this.#role.onReadEnd()) this.output.flush();
+  #runReadEnd(octetsRead = 0): void {
+    for (let octets = octetsRead; this.#role.onReadEnd(octets); octets = 0) this.output.flush();
   }
 
   onWritable(): void {

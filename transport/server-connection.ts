@@ -206,8 +206,8 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
     // All streams of a server are in the table.
   }
 
-  onReadEnd(): boolean {
-    return this.#listener.onReadEnd();
+  onReadEnd(octetsRead: number): boolean {
+    return this.#listener.onReadEnd(octetsRead);
   }
 
   onClosed(reason: ConnectionCloseReason): void {

@@ -127,6 +127,7 @@ export interface ServerTransport {
 
 /**
  * Where user code runs: called after the last frame of a read, before the flush, and never re-entered. It runs queued calls and returns
- * true when more are waiting (the connection then flushes and calls again, in a later turn after 128 runs).
+ * true when more are waiting (the connection then flushes and calls again). `octetsRead`: those of the read that just ended, 0 for other causes
+ * and when it is called again.
  */
-export type ReadEndHook = () => boolean;
+export type ReadEndHook = (octetsRead: number) => boolean;

@@ -63,7 +63,10 @@ export interface ServerOptions {
   readonly compressionMinOctets?: number | undefined;
   /** Functions around each RPC of all services, the first outermost. See `ServerInterceptor`. */
   readonly interceptors?: readonly ServerInterceptor[] | undefined;
-  /** Receives what behaviours raise without carrying a status. By default one line is written to stderr. */
+  /**
+   * Receives what behaviours raise without carrying a status, and of requests that cannot be deserialized ten a second of each method and
+   * a count of the rest, because peers can cause any number. By default one line is written to stderr, ten a second of each kind of place.
+   */
   readonly onError?: ErrorReporter | undefined;
   /**
    * Hears, in one line each, of connections that were refused or ended by an error: failed TLS handshakes with their reason, limits with

@@ -6,6 +6,8 @@
  *   stop: from every state; the iterator is closed with return() and `onSettled` follows
  */
 
+import { inLaterTurn } from '../later-turn.ts';
+
 /** What a pump feeds. Calls come one at a time. */
 export interface PumpReceiver<Value> {
   /** Takes one value. False: no more until `resume`. May call `stop`; must not throw. */
@@ -62,10 +64,6 @@ function iteratorOf<Value>(source: Iterable<Value> | AsyncIterable<Value>): AnyI
   if (typeof iterator?.next !== 'function') throw new TypeError('the object is not iterable');
   return iterator;
 }
-
-/** Runs `fn` in a later turn of the event loop. */
-const inLaterTurn: (fn: () => void) => unknown =
-  typeof setImmediate === 'function' ? (fn) => setImmediate(fn) : (fn) => setTimeout(fn, 0);
 
 /** One iterable on its way into one RPC. */
 export class MessagePump<Value> implements PumpControl {

@@ -6,7 +6,7 @@
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallAbortion, CallStatus, ServerCall, ServerCallListener } from '../call/call.ts';
 import { keptRange } from '../call/message-range.ts';
-import { type ErrorReporter, reportSafely } from '../error-reporter.ts';
+import { type ErrorReporter, limitedReporter, reportSafely } from '../error-reporter.ts';
 import type { MethodDescriptor } from '../method.ts';
 import type { RangeDeserializer } from '../range-deserializer.ts';
 import { Status } from '../status.ts';
@@ -40,6 +40,8 @@ export class ServedMethod implements ContextHost {
   /** The request in a range, which may be lent. Throws what the deserializer throws. */
   readonly requestOf: RangeDeserializer<unknown>;
   readonly #report: ErrorReporter;
+  /** For what clients cause: a program's own reporter may be as slow as stderr. */
+  readonly #reportOfClient: ErrorReporter;
 
   constructor(
     descriptor: MethodDescriptor,
@@ -56,14 +58,23 @@ export class ServedMethod implements ContextHost {
       requestRangeDeserializer(description) ??
       ((chunk, start, end) => description.deserializeRequest(keptRange(chunk, start, end)));
     this.#report = report;
+    this.#reportOfClient = limitedReporter(report);
   }
 
   report(error: unknown, what: string): void {
     reportSafely(this.#report, error, `${this.descriptor.path}: ${what}`);
   }
+
+  /** Of what a client sent, at most a few a second. */
+  reportUnreadable(error: unknown): void {
+    reportSafely(this.#reportOfClient, error, `${this.descriptor.path}: request deserializer`);
+  }
 }
 
 const OK: CallStatus = { code: Status.OK, message: '', trailers: [], cause: undefined };
+
+/** The token of the trip: a request that the deserializer cannot read. */
+const UNREADABLE = 'message.unreadable';
 
 /** One RPC. */
 export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, InterceptedHandler {
@@ -115,7 +126,8 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
     try {
       request = this.#method.requestOf(chunk, start, end);
     } catch (error) {
-      this.#method.report(error, 'request deserializer');
+      this.#call.countTrip(UNREADABLE);
+      this.#method.reportUnreadable(error);
       this.#fail(Status.INTERNAL, 'the request could not be deserialized', null, {
         abortion: Abortion.NETWORK_FAILURE,
         cause: error,

@@ -50,7 +50,7 @@ import { deliverCall } from './deliver-call.ts';
 import { mayHaveExpired } from './expiry.ts';
 import { ForeignResponse } from './foreign-response.ts';
 import { LATER, READABLE } from './message-inflater.ts';
-import { MESSAGES_PER_RUN, MessageQueue } from './message-queue.ts';
+import { MessageQueue } from './message-queue.ts';
 import type { ReadyEntry } from './ready-queue.ts';
 import { RequestMessages } from './request-messages.ts';
 import { judgeRest, judgeUnaryOk, outlivesStream, receiptFault } from './response-judgement.ts';
@@ -519,7 +519,7 @@ export class ClientCallImpl
   #runStreaming(listener: ClientCallListener): void {
     const received = this.#received;
     for (let runs = 0; this.#demand > 0 && received.chunk !== null; runs++) {
-      if (runs === MESSAGES_PER_RUN) {
+      if (!this.#host.readyQueue.mayDeliver(runs)) {
         this.#host.readyQueue.pushSoon(this);
         break;
       }
@@ -565,6 +565,7 @@ export class ClientCallImpl
     end: number,
   ): void {
     this.messagesReceived++;
+    this.#host.readyQueue.chargeMessage(end - start);
     try {
       listener.onMessage(chunk, start, end);
     } catch (error) {

@@ -8,6 +8,7 @@ import { type CompressionSettings, messageFlagsFault } from '../protocol/compres
 import { Status } from '../status.ts';
 import type { InflateSlots, SlotWaiter } from './inflate-slots.ts';
 import { keptRange } from './message-range.ts';
+import type { ReadyQueue } from './ready-queue.ts';
 
 /**
  * Compressed octets up to which a message is decompressed at once, if it then has at most `INLINE_OUTPUT_OCTETS`: for one of this size the
@@ -33,6 +34,8 @@ export interface MessageFault {
 export interface InflateHost {
   readonly compression: CompressionSettings;
   readonly inflates: InflateSlots;
+  /** What is decompressed at once is work of the turn (L23). */
+  readonly readyQueue: Pick<ReadyQueue, 'chargeInflated'>;
   readonly limits: { readonly maxReceiveMessageOctets: number };
 }
 
@@ -132,6 +135,9 @@ export class MessageInflater implements SlotWaiter {
     const { maxReceiveMessageOctets } = this.#host.limits;
     const maxOctets = Math.min(INLINE_OUTPUT_OCTETS, maxReceiveMessageOctets);
     const outcome = codec.decompress(octets, maxOctets);
+    this.#host.readyQueue.chargeInflated(
+      outcome instanceof Uint8Array ? outcome.length : maxOctets,
+    );
     const isOver = !(outcome instanceof Uint8Array) && outcome.tooLarge;
     return isOver && maxOctets < maxReceiveMessageOctets ? null : outcome;
   }

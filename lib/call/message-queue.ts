@@ -17,9 +17,6 @@ import {
 /** A waiting message is copied when its chunk's memory is more than this many times as large (F10). */
 const PIN_FACTOR = 4;
 
-/** Messages given to one call's listener before the calls queued behind it get their turn. */
-export const MESSAGES_PER_RUN = 32;
-
 /** A queue whose first message lies in its own fields, so that the usual call, one message in one chunk, needs no deframer. */
 export class MessageQueue implements MessageSink, Borrower {
   /** The chunk of the first message; null when no message is complete. It may be lent: see `compact`. */

@@ -1,7 +1,13 @@
 /**
  * Where user code runs: calls with something to deliver are queued while a read is being parsed and run after its last frame, before the
  * flush. One queue serves a channel or a server connection; its `run` is the `ReadEndHook` of every connection that feeds it.
+ *
+ * L23: what peers have sent ahead of a slow reader can be taken in microtasks alone, a whole window per stream, so the queue delivers
+ * so much in one turn of the event loop and the rest in later ones. Octets just read pay for what they bring: traffic that is read as it
+ * comes never waits.
  */
+
+import { inLaterTurn } from '../later-turn.ts';
 
 /** Something that delivers queued events to user code. A call is in the queue at most once. */
 export interface ReadyEntry {
@@ -13,6 +19,15 @@ export interface ReadyEntry {
 
 /** Entries that run between two flushes of a connection. */
 export const READY_RUNS_PER_FLUSH = 128;
+
+/** Messages given to one call's listener before the calls queued behind it get their turn. */
+const MESSAGES_PER_RUN = 32;
+
+/** Work of one turn, about a millisecond or two: a message is one unit, and one more for each KiB of it and each KiB decompressed for it. */
+export const WORK_PER_TURN = 1024;
+const OCTETS_PER_UNIT_SHIFT = 10;
+/** A unary call costs one unit and brings 30 octets or more. Low, as one turn may have many reads: each TLS record is one. */
+const OCTETS_READ_PER_UNIT_SHIFT = 4;
 
 /** Of every connection that has had a call, so small. */
 const INITIAL_CAPACITY = 1;
@@ -30,11 +45,13 @@ export class ReadyQueue {
   #length: number;
   #running: boolean;
   #microtaskScheduled: boolean;
-  #timerScheduled: boolean;
+  #turnBooked: boolean;
+  /** What is left of `WORK_PER_TURN`; below 0 after a large message. */
+  #workLeft: number;
   readonly #onUncaught: (error: unknown) => void;
   /** Both made when first used, which for most connections of a server is never. */
   #drainInMicrotask: (() => void) | null;
-  #drainInTimer: (() => void) | null;
+  #drainInTurn: (() => void) | null;
 
   /** `onUncaught` receives what user code threw where nobody can be told; it must not throw. */
   constructor(onUncaught: (error: unknown) => void) {
@@ -44,10 +61,11 @@ export class ReadyQueue {
     this.#length = 0;
     this.#running = false;
     this.#microtaskScheduled = false;
-    this.#timerScheduled = false;
+    this.#turnBooked = false;
+    this.#workLeft = WORK_PER_TURN;
     this.#onUncaught = onUncaught;
     this.#drainInMicrotask = null;
-    this.#drainInTimer = null;
+    this.#drainInTurn = null;
   }
 
   /** Entries waiting. */
@@ -64,26 +82,53 @@ export class ReadyQueue {
     this.#length++;
   }
 
-  /** Queues `entry` for a cause outside transport events (a caller, a timer): it runs in a microtask if no hook runs before. */
+  /**
+   * Queues `entry` for a cause outside transport events (a caller, a timer): it runs in a microtask if no hook runs before, and in a later
+   * turn once this one has done its work.
+   */
   pushSoon(entry: ReadyEntry): void {
     this.push(entry);
     if (this.#running || this.#microtaskScheduled) return;
+    if (this.#workLeft <= 0) {
+      this.#bookTurn();
+      return;
+    }
     this.#microtaskScheduled = true;
     this.#drainInMicrotask ??= () => {
       this.#microtaskScheduled = false;
-      this.run();
+      if (this.run()) this.#bookTurn();
     };
     queueMicrotask(this.#drainInMicrotask);
   }
 
+  /** Whether the running entry may deliver one more message after `messages`; if not, it queues itself again. */
+  mayDeliver(messages: number): boolean {
+    return messages < MESSAGES_PER_RUN && this.#workLeft > 0;
+  }
+
+  /** A message of `octets` is being delivered. */
+  chargeMessage(octets: number): void {
+    this.#workLeft -= 1 + (octets >> OCTETS_PER_UNIT_SHIFT);
+  }
+
+  /** `octets` were decompressed in this thread. */
+  chargeInflated(octets: number): void {
+    this.#workLeft -= octets >> OCTETS_PER_UNIT_SHIFT;
+  }
+
   /**
-   * Runs up to `READY_RUNS_PER_FLUSH` entries; true when more wait. A call from inside a run does nothing: the outer one goes on.
-   * Never throws: an entry's exception goes to `onUncaught`.
+   * Runs up to `READY_RUNS_PER_FLUSH` entries; true when more wait that may run in this turn: the connection then flushes and calls again.
+   * A call from inside a run does nothing: the outer one goes on. Never throws: an entry's exception goes to `onUncaught`. `octetsRead`: by the connection since it last called.
    */
-  run(): boolean {
+  run(octetsRead = 0): boolean {
+    if (octetsRead > 0) this.#refill(octetsRead >> OCTETS_READ_PER_UNIT_SHIFT);
     if (this.#running) return false;
     this.#running = true;
-    for (let runs = 0; this.#length > 0 && runs < READY_RUNS_PER_FLUSH; runs++) {
+    for (
+      let runs = 0;
+      this.#length > 0 && runs < READY_RUNS_PER_FLUSH && this.#workLeft > 0;
+      runs++
+    ) {
       const entry = this.#ring[this.#head] as ReadyEntry;
       this.#ring[this.#head] = null;
       this.#head = (this.#head + 1) & this.#mask;
@@ -100,16 +145,25 @@ export class ReadyQueue {
       if (this.#mask >= MAX_IDLE_CAPACITY) this.#setCapacity(INITIAL_CAPACITY);
       return false;
     }
-    // The connection flushes and calls again; after a microtask, or when the connection dies before that, this timer does.
-    if (!this.#timerScheduled) {
-      this.#timerScheduled = true;
-      this.#drainInTimer ??= () => {
-        this.#timerScheduled = false;
-        this.run();
-      };
-      setTimeout(this.#drainInTimer, 0);
-    }
-    return true;
+    if (this.#workLeft > 0) return true;
+    this.#bookTurn();
+    return false;
+  }
+
+  /** Never above what a turn has, or a large read brings by itself. */
+  #refill(units: number): void {
+    this.#workLeft = Math.min(this.#workLeft + units, Math.max(WORK_PER_TURN, units));
+  }
+
+  #bookTurn(): void {
+    if (this.#turnBooked) return;
+    this.#turnBooked = true;
+    this.#drainInTurn ??= () => {
+      this.#turnBooked = false;
+      this.#workLeft = WORK_PER_TURN;
+      if (this.run()) this.#bookTurn();
+    };
+    inLaterTurn(this.#drainInTurn);
   }
 
   /** Hands an exception of user code to `onUncaught`. Never throws. */

@@ -33,7 +33,7 @@ import { abortionText, metadataFault, overLimitMessage } from './call-fault.ts';
 import { deliverCall } from './deliver-call.ts';
 import { EXPIRY_RESET_DELAY_MS } from './expiry.ts';
 import { LATER, READABLE } from './message-inflater.ts';
-import { MESSAGES_PER_RUN, MessageQueue } from './message-queue.ts';
+import { MessageQueue } from './message-queue.ts';
 import type { ReadyEntry } from './ready-queue.ts';
 import {
   COMPLETE,
@@ -199,6 +199,10 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
       return;
     }
     this.#answer(code, message, trailers);
+  }
+
+  countTrip(token: string): void {
+    this.#host.onLimit?.(token);
   }
 
   settled(): void {
@@ -538,7 +542,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
       return;
     }
     for (let runs = 0; this.#demand > 0 && received.chunk !== null; runs++) {
-      if (runs === MESSAGES_PER_RUN) {
+      if (!this.#host.readyQueue.mayDeliver(runs)) {
         this.#host.readyQueue.pushSoon(this);
         break;
       }
@@ -561,14 +565,10 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     }
   }
 
-  #deliverMessage(
-    listener: ServerCallListener,
-    chunk: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
+  #deliverMessage(to: ServerCallListener, chunk: Uint8Array, start: number, end: number): void {
+    this.#host.readyQueue.chargeMessage(end - start);
     try {
-      listener.onMessage(chunk, start, end);
+      to.onMessage(chunk, start, end);
     } catch (error) {
       this.#host.readyQueue.report(error);
       this.#failRunning(Status.INTERNAL, 'request message could not be read');

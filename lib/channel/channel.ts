@@ -136,7 +136,7 @@ export class Channel implements CallFactory, ClientCallHost {
       {
         onSubchannelChanged: () => this.#onSubchannelChanged(),
         onConnectionClosed: () => this.#finishClose(),
-        onReadEnd: () => this.readyQueue.run(),
+        onReadEnd: (octetsRead) => this.readyQueue.run(octetsRead),
         onWarning: (message) => report(new Error(message)),
       },
     );

@@ -75,8 +75,8 @@ export class ServedConnection implements ServerCallHost, ServerConnectionListene
     return acceptCall(stream, headers, endStream, complete, this);
   }
 
-  onReadEnd(): boolean {
-    return this.readyQueue.run();
+  onReadEnd(octetsRead: number): boolean {
+    return this.readyQueue.run(octetsRead);
   }
 
   onClosed(reason: ConnectionCloseReason): void {

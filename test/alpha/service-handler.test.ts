@@ -1,5 +1,10 @@
 import { CancellationError, ExpirationError, RpcError } from '../../lib/alpha/exceptions.ts';
-import { Abortion, type RequestIterator, type RpcContext } from '../../lib/alpha/interfaces.ts';
+import {
+  Abortion,
+  type RequestIterator,
+  type RpcContext,
+  type RpcMethodServiceDescription,
+} from '../../lib/alpha/interfaces.ts';
 import { VALUES_PER_TURN } from '../../lib/alpha/message-pump.ts';
 import { serverMethods } from '../../lib/alpha/service-handler.ts';
 import {
@@ -8,6 +13,7 @@ import {
   unaryStreamServiceDescription,
   unaryUnaryServiceDescription,
 } from '../../lib/alpha/utilities.ts';
+import { MAX_REPORTS_PER_SECOND } from '../../lib/error-reporter.ts';
 import { Metadata } from '../../lib/metadata.ts';
 import { Status } from '../../lib/status.ts';
 import { SERVER_LIMITS } from '../../transport/limits.ts';
@@ -287,8 +293,41 @@ await t.test(
     t.strictSame(call.log, ['close 13 the request could not be deserialized', 'settled']);
     t.notOk(ran);
     t.equal(reported[0]!.where, '/test.Echo/Say: request deserializer');
+    t.strictSame(call.trips, ['message.unreadable']);
   },
 );
+
+await t.test('requests that cannot be read flood no reporter, behaviours may', async (t) => {
+  const reported: string[] = [];
+  const failing = (read: (octets: Uint8Array) => string) =>
+    unaryUnaryServiceDescription(
+      (): string => {
+        throw new Error('a fault of the program');
+      },
+      read,
+      writeText,
+    ) as RpcMethodServiceDescription<unknown, unknown>;
+  const unreadable = (): string => {
+    throw new Error('unreadable');
+  };
+  const served = serverMethods(
+    'test.Echo',
+    { Read: failing(unreadable), Run: failing(readText) },
+    { now: () => 0 },
+    (_error, where) => reported.push(where),
+  );
+  for (const { method, handler } of served) {
+    for (let i = 0; i < 1000; i++) {
+      const call = new FakeServerCall(method);
+      call.listener = handler(call);
+      call.message('x');
+    }
+  }
+  const of = (where: string): number => reported.filter((each) => each === where).length;
+  // A second may have ended in between.
+  t.ok(of('/test.Echo/Read: request deserializer') <= 2 * (MAX_REPORTS_PER_SECOND + 1));
+  t.equal(of('/test.Echo/Run: behavior'), 1000);
+});
 
 await t.test(
   'a request deserializer that raises in a stream: the iterator raises too',

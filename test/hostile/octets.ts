@@ -65,6 +65,10 @@ export const Path = {
   STATUS: '/hostile.Work/Status',
   /** Decodes its request with protobufjs and sends it back. */
   PROTO: '/hostile.Work/Proto',
+  /** The same as a behaviour of the alpha API, whose default reporter writes to stderr. */
+  DECODE: '/hostile.Program/Decode',
+  /** Begins to read its messages 200 ms after a hundred such calls have begun, all of them at once; answers when it has read all. */
+  READ_LATER: '/hostile.Program/ReadLater',
 } as const;
 
 /** Request fields for `path`, with `replaced` put in place of fields of the same name (null drops it) and `extra` behind. */

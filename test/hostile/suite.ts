@@ -13,6 +13,7 @@ import { grpcAttacks } from './grpc.ts';
 import { honestPeers } from './honest-peers.ts';
 import { hpackAttacks } from './hpack.ts';
 import { observerAttacks } from './observers.ts';
+import { programAttacks } from './program.ts';
 import { streamLifecycleAttacks } from './stream-lifecycle.ts';
 import { processAttacks, tlsAttacks } from './tls-process.ts';
 import { type ClientReport, sleep, Victim } from './victim.ts';
@@ -44,6 +45,7 @@ export async function runAttacks(
       ...grpcAttacks,
       ...processAttacks,
       ...observerAttacks,
+      ...programAttacks,
       ...freshAttacks,
       ...fairnessAttacks,
       ...honestPeers,

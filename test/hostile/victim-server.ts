@@ -1,9 +1,13 @@
 /** The server under attack, in a process of its own. Told what to do through IPC; see victim.ts. */
 
 import { serverMethods } from '../../lib/alpha/service-handler.ts';
-import { unaryUnaryServiceDescription } from '../../lib/alpha/utilities.ts';
+import {
+  streamUnaryServiceDescription,
+  unaryUnaryServiceDescription,
+} from '../../lib/alpha/utilities.ts';
 import type { ServerCall, ServerCallListener, ServerMethod } from '../../lib/call/call.ts';
 import { tlsServerCredentials } from '../../lib/credentials.ts';
+import { reportToConsole } from '../../lib/error-reporter.ts';
 import { Metadata } from '../../lib/metadata.ts';
 import { Cardinality, methodDescriptor } from '../../lib/method.ts';
 import { loadService } from '../../lib/protobuf/index.ts';
@@ -17,11 +21,13 @@ import { ProcessWatch } from './victim-watch.ts';
 
 const SLOW_MS = 100;
 const LATER_MS = 30;
+/** Readers that begin together, and how long after the last of them. */
+const READERS = 100;
+const READ_LATER_MS = 200;
 
 const watch = new ProcessWatch();
 const setup = JSON.parse(process.argv[2] ?? '{}') as VictimSetup;
 const neverEnding: ServerCall[] = [];
-const acceptFaults: string[] = [];
 let [starts, running, mostRunning, aborted, intercepted] = [0, 0, 0, 0, 0];
 
 function started(): void {
@@ -223,6 +229,33 @@ const secret = unaryUnaryServiceDescription(
   (octets) => octets,
 );
 
+const readers: (() => void)[] = [];
+
+/** Methods of the alpha API: a message of protobuf, and a reader that begins late. */
+const program = {
+  Decode: unaryUnaryServiceDescription(
+    (request: Readonly<Record<string, unknown>>) => request,
+    (octets) => PROTO.decode(octets),
+    (response) => PROTO.encode(response),
+  ),
+  ReadLater: streamUnaryServiceDescription(
+    async (requests: AsyncIterable<Uint8Array>) => {
+      starts += 1;
+      await new Promise<void>((resolve) => {
+        if (readers.push(resolve) < READERS) return;
+        setTimeout(() => {
+          for (const begin of readers.splice(0)) begin();
+        }, READ_LATER_MS);
+      });
+      let count = 0;
+      for await (const _ of requests) count += 1;
+      return count;
+    },
+    (octets) => octets,
+    (count) => new TextEncoder().encode(String(count)),
+  ),
+};
+
 function textOf(chunk: Uint8Array, from: number, to: number): string {
   return new TextDecoder('latin1').decode(chunk.subarray(from, to));
 }
@@ -237,8 +270,15 @@ function served(
 
 /** Connections that are still reachable from somewhere: I4. */
 const connections = new LiveObjects();
-/** Lines for the log: I6. */
+/** Lines for the log, whoever writes them: I6. Those of the library's default reporter go through `console.error`. */
 let logLines = 0;
+let acceptFaults = 0;
+const writeLine = console.error;
+console.error = (...parts: unknown[]): void => {
+  logLines += 1;
+  if (String(parts[0]).includes('accepting connections')) acceptFaults += 1;
+  writeLine(...parts);
+};
 
 class WatchedServer extends GrpcServer {
   override accept(duplex: ByteDuplex): void {
@@ -249,12 +289,6 @@ class WatchedServer extends GrpcServer {
 
 const server = new WatchedServer({
   limits: { ...setup.limits },
-  // Handlers that fail on purpose are no fault of the library.
-  reportError: (error) => {
-    if (!String(error).includes('accepting connections')) return;
-    logLines += 1;
-    acceptFaults.push(String(error));
-  },
   onNotice: () => {
     logLines += 1;
   },
@@ -273,8 +307,10 @@ server.addMethods([
   served('Proto', Cardinality.UNARY_UNARY, proto),
 ]);
 
+const clock = { now: (): number => performance.now() };
+server.addMethods(serverMethods('hostile.Program', program, clock, reportToConsole));
 server.addMethods(
-  serverMethods('hostile.Guarded', { Secret: secret }, { now: () => performance.now() }, () => {}, [
+  serverMethods('hostile.Guarded', { Secret: secret }, clock, () => {}, [
     (context, next) => {
       intercepted += 1;
       if (context.method === '/hostile.Guarded/Secret') context.abort(Status.PERMISSION_DENIED);
@@ -296,7 +332,7 @@ function report(collect: boolean): ServerReport {
     intercepted,
     liveConnections: collect ? connections.count() : 0,
     logLines,
-    acceptFaults: acceptFaults.length,
+    acceptFaults,
   };
 }
 

@@ -31,6 +31,7 @@ export class FakeServerCall implements ServerCall {
   readonly abortReason = '';
   readonly maxUndeliveredMessages: number = SERVER_LIMITS.maxUndeliveredMessages;
   readonly log: string[] = [];
+  readonly trips: string[] = [];
   accepts = true;
   demand = 0;
   #answered = false;
@@ -69,6 +70,10 @@ export class FakeServerCall implements ServerCall {
     if (this.#answered) return;
     this.#answered = true;
     this.log.push(`close ${code} ${message}${suffix(trailers)}`.trim());
+  }
+
+  countTrip(token: string): void {
+    this.trips.push(token);
   }
 
   settled(): void {
