@@ -3,6 +3,7 @@
 import type { Clock } from '../../transport/clock.ts';
 import type { CallFactory } from '../call/call.ts';
 import { keptRange } from '../call/message-range.ts';
+import type { ScopeStorage } from '../call-scope.ts';
 import type { ChannelStats } from '../channel/channel.ts';
 import { type ErrorReporter, reportSafely } from '../error-reporter.ts';
 import type { MetadataValue } from '../metadata.ts';
@@ -19,6 +20,8 @@ export interface StubChannel extends CallFactory {
   readonly clock: Pick<Clock, 'now'> & Partial<Pick<Clock, 'setTimer'>>;
   /** The `:authority` of the calls; absent when the channel is in another thread. */
   readonly authority?: string;
+  /** Knows the served call that running code belongs to; null or absent where nothing is inherited. */
+  readonly scopes?: ScopeStorage | null;
   /** Responses that are kept deserialized ahead of their reader, per RPC (L18). */
   readonly maxUndeliveredMessages: number;
   /** What the channel is doing; absent when it is in another thread. */

@@ -6,30 +6,27 @@
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { Timer } from '../../transport/clock.ts';
 import type { CallStatus, ClientCall } from '../call/call.ts';
-import { deadlineAfter, timeLeftMs, timeoutMsOfSeconds } from '../deadline.ts';
+import type { CallScope, ScopeAbortion, ScopeChild } from '../call-scope.ts';
+import { timeLeftMs, timeoutMsOfSeconds } from '../deadline.ts';
 import { Metadata, metadataOfHeaders } from '../metadata.ts';
-import type { Cardinality } from '../method.ts';
 import { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
 import type { BoundMethod } from './bound-method.ts';
-import { InterceptorChain, NONE, Outcome, statusOfError } from './interceptor-chain.ts';
-import type {
-  ClientInterceptor,
-  ClientRpcObserver,
-  OutgoingRpc,
-  RpcOutcome,
-} from './interceptors.ts';
-import type { RequestIterable, RpcOptions, Timeout } from './interfaces.ts';
-import { isIterableSource, MessagePump, type PumpControl } from './message-pump.ts';
-import { RequestSender } from './request-sender.ts';
-import { callableFailure, expiredStatus, localStatus } from './rpc-fault.ts';
-import { initialMetadata, readyToStart, rpcOptions } from './rpc-invocation.ts';
+import { Attempt, type AttemptHost, ObservedSender } from './client-attempt.ts';
+import { InterceptorChain, NONE, Outcome } from './interceptor-chain.ts';
+import type { ClientInterceptor, ClientRpcObserver, OutgoingRpc } from './interceptors.ts';
+import type { RequestIterable, Timeout } from './interfaces.ts';
+import { isIterableSource, MessagePump } from './message-pump.ts';
+import { type Invocation, Outgoing } from './outgoing-rpc.ts';
 import {
-  type CallControl,
-  RpcExtras,
-  type RpcListener,
-  type ValueListener,
-} from './rpc-listener.ts';
+  abortedByScope,
+  callableFailure,
+  expiredStatus,
+  localStatus,
+  statusCarriedBy,
+} from './rpc-fault.ts';
+import { initialMetadata, readyToStart, rpcOptions } from './rpc-invocation.ts';
+import { type CallControl, RpcExtras, type ValueListener } from './rpc-listener.ts';
 import { serialized } from './serialization.ts';
 
 /** As `startUnaryRequest`, through the interceptors of the method's stub. */
@@ -84,104 +81,10 @@ function start(
   }).start();
 }
 
-/** What the caller gave. */
-interface Invocation {
-  readonly request: unknown;
-  /** Null for a unary request. */
-  readonly requests: RequestIterable<unknown> | null;
-  readonly timeoutMs: number;
-  readonly options: RpcOptions | null;
-  readonly metadata: Metadata | null;
-}
-
-/** What interceptors see of the RPC; its types are those of `OutgoingRpc`. */
-class Outgoing {
-  readonly #method: BoundMethod<unknown, unknown>;
-  readonly #request: unknown;
-  /** Null for none, as long as nobody asks. */
-  #metadata: Metadata | null;
-  #deadlineMs: number;
-  #timeoutMs: number;
-
-  constructor(method: BoundMethod<unknown, unknown>, invocation: Invocation) {
-    this.#method = method;
-    this.#request = invocation.request;
-    this.#metadata = invocation.metadata;
-    this.#timeoutMs = invocation.timeoutMs;
-    this.#deadlineMs = deadlineAfter(this.#now(), this.#timeoutMs);
-  }
-
-  get method(): string {
-    return this.#method.descriptor.path;
-  }
-
-  get cardinality(): Cardinality {
-    return this.#method.descriptor.cardinality;
-  }
-
-  get authority(): string {
-    return this.#method.activation.channel.authority ?? '';
-  }
-
-  get metadata(): Metadata {
-    this.#metadata ??= new Metadata();
-    return this.#metadata;
-  }
-
-  get timeout(): number {
-    return timeLeftMs(this.#deadlineMs, this.#now()) / 1000;
-  }
-
-  set timeout(seconds: number) {
-    const timeoutMs = timeoutMsOfSeconds(seconds);
-    const deadlineMs = deadlineAfter(this.#now(), timeoutMs);
-    if (deadlineMs >= this.#deadlineMs) return;
-    this.#deadlineMs = deadlineMs;
-    this.#timeoutMs = timeoutMs;
-  }
-
-  get request(): unknown {
-    if (this.#method.descriptor.requestStreaming) {
-      throw new TypeError(`${this.method} has no single request: see onRequest`);
-    }
-    return this.#request;
-  }
-
-  respond(response: unknown): RpcOutcome {
-    if (this.#method.descriptor.responseStreaming) {
-      throw new TypeError(`${this.method} has no single response`);
-    }
-    if (response === undefined || response === null) {
-      throw new TypeError(`respond takes a response, got ${String(response)}`);
-    }
-    return new Outcome(OK, response);
-  }
-
-  static headers(rpc: Outgoing): HeaderList | null {
-    const metadata = rpc.#metadata;
-    return metadata === null || metadata.size === 0 ? null : metadata.toHeaderList();
-  }
-
-  static deadlineMs(rpc: Outgoing): number {
-    return rpc.#deadlineMs;
-  }
-
-  /** The timeout that led to the deadline. */
-  static timeoutMs(rpc: Outgoing): number {
-    return rpc.#timeoutMs;
-  }
-
-  #now(): number {
-    return this.#method.activation.channel.clock.now();
-  }
-}
-
-const OK: CallStatus = { code: Status.OK, message: '', trailers: [], cause: undefined };
-
 /** One RPC; to its caller's listener it is the call. */
 class InterceptedRpc
   extends InterceptorChain<OutgoingRpc, ClientRpcObserver>
-  implements CallControl
+  implements CallControl, AttemptHost, ScopeChild
 {
   protected readonly subject: OutgoingRpc;
   readonly #method: BoundMethod<unknown, unknown>;
@@ -195,8 +98,11 @@ class InterceptedRpc
   #headers: HeaderList | null;
   #metadataGiven: boolean;
   #responseGiven: boolean;
-  /** The caller has cancelled: the status of the call is that of the RPC. */
-  #isCancelled: boolean;
+  /** The caller has cancelled: the status of this call is that of the RPC. */
+  #cancelled: Attempt | null;
+  #hasEntered: boolean;
+  /** The served call whose handler made this RPC. */
+  #scope: CallScope | null;
   /** Ends an RPC whose interceptors do not. */
   #timer: Timer | null;
 
@@ -207,7 +113,7 @@ class InterceptedRpc
   ) {
     super(method.activation.interceptors as readonly ClientInterceptor[]);
     this.#method = method;
-    this.#outgoing = new Outgoing(method, invocation);
+    this.#outgoing = new Outgoing(method, invocation, () => this.#onDeadlineLowered());
     this.subject = this.#outgoing as unknown as OutgoingRpc;
     this.#listener = listener;
     this.#invocation = invocation;
@@ -216,7 +122,9 @@ class InterceptedRpc
     this.#headers = null;
     this.#metadataGiven = false;
     this.#responseGiven = false;
-    this.#isCancelled = false;
+    this.#cancelled = null;
+    this.#hasEntered = false;
+    this.#scope = null;
     this.#timer = null;
   }
 
@@ -226,8 +134,30 @@ class InterceptedRpc
     listener.call = this;
     if (options !== null) listener.extras = new RpcExtras(this.#method, options, this);
     this.#method.activation.begin();
-    this.enter();
+    if (this.#inherit()) this.enter();
+    this.#hasEntered = true;
     this.#watchDeadline();
+  }
+
+  /** Takes over what the served call around it says, as a call does. False: that is the end of this RPC. */
+  #inherit(): boolean {
+    const scope = this.#method.activation.channel.scopes?.current() ?? null;
+    if (scope === null || scope.isOver || this.#invocation.options?.propagate === false) {
+      return true;
+    }
+    if (scope.abortion !== null) {
+      this.#stop(abortedByScope(scope.abortion));
+      return false;
+    }
+    if (scope.leftMs !== Number.POSITIVE_INFINITY) this.subject.timeout = scope.leftMs / 1000;
+    this.#scope = scope;
+    scope.add(this);
+    return true;
+  }
+
+  onScopeAborted(abortion: ScopeAbortion): void {
+    // Later: it must run no user code.
+    queueMicrotask(() => this.#stop(abortedByScope(abortion)));
   }
 
   // ---- what the caller's listener does with its call ------------------------------------------------------------------------------
@@ -242,17 +172,25 @@ class InterceptedRpc
   }
 
   fail(code: number, message: string, cause: unknown): void {
-    if (this.isOver) return;
-    this.#isCancelled = true;
+    this.#stop(localStatus(code, message, cause));
+  }
+
+  #stop(status: CallStatus): void {
+    if (this.isOver || this.#cancelled !== null) return;
     const attempt = this.#attempt;
-    // The call knows best how it ended; it may have ended already.
-    if (attempt !== null && !attempt.hasEnded) attempt.fail(code, message, cause);
-    else this.end(new Outcome(localStatus(code, message, cause), NONE));
+    if (attempt === null || attempt.hasEnded) {
+      this.end(new Outcome(status, NONE));
+    } else {
+      // The call knows best how it ended; it may have ended already.
+      this.#cancelled = attempt;
+      attempt.fail(status.code, status.message, status.cause);
+    }
   }
 
   // ---- InterceptorChain -----------------------------------------------------------------------------------------------------------
 
   protected begin(): void {
+    this.#headers = null;
     this.#attempt = new Attempt(this, this.#method);
     this.#attempt.start();
   }
@@ -260,20 +198,32 @@ class InterceptedRpc
   protected giveUp(): void {
     const attempt = this.#attempt;
     if (attempt === null || attempt.hasEnded) return;
+    this.#attempt = null;
+    attempt.pump?.stop();
     attempt.fail(Status.CANCELLED, 'Cancelled on client: by an interceptor', undefined);
+    this.#watchDeadline();
   }
 
   protected outcomeOf(error: unknown, what: string): Outcome {
-    const status =
-      error instanceof RpcError
-        ? statusOfError(error)
-        : callableFailure(this.#method.descriptor, what, error);
-    return new Outcome(status, NONE);
+    const carried = statusCarriedBy(error);
+    if (carried === null) {
+      return new Outcome(callableFailure(this.#method.descriptor, what, error), NONE);
+    }
+    const isRpcError = error instanceof RpcError;
+    const end = isRpcError ? error.end : null;
+    const status: CallStatus = {
+      code: carried.code,
+      message: carried.details,
+      trailers: carried.trailers ?? [],
+      cause: isRpcError ? error.cause : error,
+    };
+    return new Outcome(end === null ? status : { ...status, end }, NONE);
   }
 
   protected whyNotAgain(): string | null {
-    if (this.#invocation.requests !== null) return 'the requests of a stream can be read once only';
-    return this.#responseGiven ? 'responses have reached the caller' : null;
+    if (this.#invocation.requests !== null)
+      return 'its requests are a stream, which can be read once only';
+    return this.#responseGiven ? 'a response has reached the caller' : null;
   }
 
   protected report(error: unknown, what: string): void {
@@ -283,13 +233,18 @@ class InterceptedRpc
   protected finish(outcome: Outcome): void {
     this.#timer?.cancel();
     const listener = this.#listener;
-    if (this.#headers !== null) listener.onMetadata(this.#headers);
+    this.#scope?.remove(this);
+    if (!outcome.isAnswer) this.#giveMetadata();
     if (outcome.response !== NONE) listener.onResponse(outcome.response, 0);
     listener.onStatus(outcome.status);
     this.#method.activation.end();
   }
 
   // ---- the attempt ----------------------------------------------------------------------------------------------------------------
+
+  isCurrent(attempt: Attempt): boolean {
+    return attempt === this.#attempt;
+  }
 
   /** Starts a call. */
   startCall(attempt: Attempt): void {
@@ -355,23 +310,26 @@ class InterceptedRpc
   }
 
   onMetadata(headers: HeaderList): void {
-    let metadata: Metadata | null = null;
     for (let { innermost } = this; innermost !== null; innermost = innermost.parent) {
       const { observer } = innermost;
       if (observer?.onInitialMetadata === undefined) continue;
-      metadata ??= metadataOfHeaders(headers);
-      try {
-        observer.onInitialMetadata(metadata);
-      } catch (error) {
-        this.report(error, 'onInitialMetadata of an interceptor');
-      }
+      // One each: what an observer changes is its own.
+      const metadata = metadataOfHeaders(headers);
+      this.tell('onInitialMetadata of an interceptor', () =>
+        observer.onInitialMetadata?.(metadata),
+      );
     }
-    if (this.#invocation.requests === null && !this.#method.descriptor.responseStreaming) {
-      this.#headers = headers;
-    } else if (!this.#metadataGiven) {
-      this.#metadataGiven = true;
-      this.#listener.onMetadata(headers);
-    }
+    this.#headers = headers;
+    // There is no other attempt whose metadata it could be.
+    if (this.#invocation.requests !== null) this.#giveMetadata();
+  }
+
+  #giveMetadata(): void {
+    const headers = this.#headers;
+    this.#headers = null;
+    if (headers === null || this.#metadataGiven) return;
+    this.#metadataGiven = true;
+    this.#listener.onMetadata(headers);
   }
 
   /** A response of `attempt` as observers want it read, handed to the caller at once when there may be several. */
@@ -381,28 +339,35 @@ class InterceptedRpc
       attempt.response = response;
     } else if (!this.isOver) {
       this.#responseGiven = true;
+      this.#giveMetadata();
       this.#listener.onResponse(response, octets);
     }
-  }
-
-  onReady(): void {
-    this.#attempt?.pump?.resume();
   }
 
   onAttemptEnded(attempt: Attempt, status: CallStatus): void {
     const response = status.code === Status.OK ? attempt.response : NONE;
     const outcome = new Outcome(status, response);
-    this.settle(outcome);
+    if (this.isCurrent(attempt)) this.settle(outcome);
+    else if (attempt !== this.#cancelled) return;
     if (this.isOver) return;
-    if (this.#isCancelled || this.#outgoing.timeout === 0) this.end(outcome);
+    if (attempt === this.#cancelled || this.#outgoing.timeout === 0) this.end(outcome);
     else this.#watchDeadline();
+  }
+
+  #onDeadlineLowered(): void {
+    if (!this.#hasEntered) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#watchDeadline();
   }
 
   /** While no call is under way nobody else watches the deadline. */
   #watchDeadline(): void {
     if (this.isOver || this.isRunning || this.#timer !== null) return;
     const { clock } = this.#method.activation.channel;
-    const leftMs = timeLeftMs(Outgoing.deadlineMs(this.#outgoing), clock.now());
+    const deadlineMs = Outgoing.deadlineMs(this.#outgoing);
+    if (deadlineMs === Number.POSITIVE_INFINITY) return;
+    const leftMs = timeLeftMs(deadlineMs, clock.now());
     const onDeadline = (): void => {
       this.#timer = null;
       // Else the call ends by itself.
@@ -411,102 +376,5 @@ class InterceptedRpc
       this.end(new Outcome(status, NONE));
     };
     this.#timer = clock.setTimer?.(leftMs, onDeadline, true) ?? null;
-  }
-}
-
-/** One call of an intercepted RPC, as its listener. */
-class Attempt implements RpcListener {
-  call: ClientCall | null;
-  pump: PumpControl | null;
-  extras: RpcExtras | null;
-  fault: CallStatus | null;
-  hasEnded: boolean;
-  response: unknown;
-  readonly #rpc: InterceptedRpc;
-  readonly #method: BoundMethod<unknown, unknown>;
-
-  constructor(rpc: InterceptedRpc, method: BoundMethod<unknown, unknown>) {
-    this.call = null;
-    this.pump = null;
-    this.extras = null;
-    this.fault = null;
-    this.hasEnded = false;
-    this.response = NONE;
-    this.#rpc = rpc;
-    this.#method = method;
-  }
-
-  start(): void {
-    this.#rpc.startCall(this);
-  }
-
-  request(messages: number): void {
-    if (!this.hasEnded) this.call?.request(messages);
-  }
-
-  fail(code: number, message: string, cause: unknown): void {
-    this.call?.fail(code, message, cause);
-  }
-
-  onMetadata(headers: HeaderList): void {
-    this.#rpc.onMetadata(headers);
-  }
-
-  onMessage(chunk: Uint8Array, start: number, end: number): void {
-    let response: unknown;
-    try {
-      response = this.#method.responseOf(chunk, start, end);
-    } catch (error) {
-      this.#break(callableFailure(this.#method.descriptor, 'response deserializer', error));
-      return;
-    }
-    try {
-      this.#rpc.onResponse(this, response, end - start);
-    } catch (error) {
-      this.#break(this.#rpc.failureOf(error));
-    }
-  }
-
-  onStatus(status: CallStatus): void {
-    if (this.hasEnded) return;
-    this.hasEnded = true;
-    this.pump?.stop();
-    this.#rpc.onAttemptEnded(this, this.fault ?? status);
-  }
-
-  onReady(): void {
-    this.pump?.resume();
-  }
-
-  /** The end of the call may be certain already: the fault overrides it. */
-  #break(fault: CallStatus): void {
-    this.fault ??= fault;
-    this.call?.fail(fault.code, fault.message, fault.cause);
-  }
-}
-
-/** Shows requests to the observers before they are serialized. */
-class ObservedSender extends RequestSender<unknown> {
-  readonly #rpc: InterceptedRpc;
-
-  constructor(
-    rpc: InterceptedRpc,
-    method: BoundMethod<unknown, unknown>,
-    call: ClientCall,
-    extras: RpcExtras | null,
-  ) {
-    super(method, call, extras);
-    this.#rpc = rpc;
-  }
-
-  override onValue(request: unknown): boolean {
-    let value: unknown;
-    try {
-      value = this.#rpc.outbound(request);
-    } catch (error) {
-      this.fail(this.#rpc.failureOf(error));
-      return false;
-    }
-    return super.onValue(value);
   }
 }

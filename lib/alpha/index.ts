@@ -32,6 +32,7 @@ export {
   type RpcOutcome,
   type RpcProgress,
   type ServerInterceptor,
+  type ShownMessage,
 } from './interceptors.ts';
 export {
   Abortion,

@@ -8,10 +8,8 @@
 
 /* oxlint-disable unicorn/no-thenable -- what next gives is awaited. */
 
-import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallStatus } from '../call/call.ts';
 import { type Metadata, metadataOfHeaders } from '../metadata.ts';
-import type { RpcError } from '../rpc-error.ts';
 import type { InterceptedOutcome, RpcObserver, RpcOutcome, RpcProgress } from './interceptors.ts';
 import { isThenable } from './message-pump.ts';
 
@@ -22,12 +20,13 @@ export const NONE: unique symbol = Symbol('none');
 export class Outcome implements RpcOutcome {
   readonly status: CallStatus;
   readonly response: unknown;
-  #trailing: Metadata | null;
+  /** The response is an interceptor's: the observers outside it have not seen it. */
+  readonly isAnswer: boolean;
 
-  constructor(status: CallStatus, response: unknown) {
+  constructor(status: CallStatus, response: unknown, isAnswer = false) {
     this.status = status;
     this.response = response;
-    this.#trailing = null;
+    this.isAnswer = isAnswer;
   }
 
   get code(): number {
@@ -43,8 +42,7 @@ export class Outcome implements RpcOutcome {
   }
 
   get trailingMetadata(): Metadata {
-    this.#trailing ??= metadataOfHeaders(this.status.trailers);
-    return this.#trailing;
+    return metadataOfHeaders(this.status.trailers);
   }
 }
 
@@ -58,6 +56,8 @@ export class Progress<Observer extends RpcObserver> implements RpcProgress {
   outcome: Outcome | null;
   /** Its interceptor returned it as it is: its outcome is that of its parent. */
   isReturned: boolean;
+  /** What runs within this has been told once that the RPC is over. */
+  knowsEnd: boolean;
   waiters: ((outcome: Outcome) => void)[] | null;
 
   constructor(parent: Progress<Observer> | null, observer: Observer | null) {
@@ -66,6 +66,7 @@ export class Progress<Observer extends RpcObserver> implements RpcProgress {
     this.child = null;
     this.outcome = null;
     this.isReturned = false;
+    this.knowsEnd = false;
     this.waiters = null;
   }
 
@@ -163,10 +164,21 @@ export abstract class InterceptorChain<Subject, Observer extends RpcObserver> {
   protected responseOf(response: unknown): unknown {
     let value = response;
     for (let progress = this.#innermost; progress !== null; progress = progress.parent) {
-      const changed = progress.observer?.onResponse?.(value);
-      if (changed !== undefined) value = changed;
+      value = shownResponse(progress.observer, value);
     }
     return value;
+  }
+
+  /** Calls a hook whose result counts for nothing; what it throws, or its promise is rejected with, is reported. */
+  protected tell(what: string, hook: () => unknown): void {
+    try {
+      const result = hook();
+      if (isThenable(result)) {
+        Promise.resolve(result).catch((error: unknown) => this.report(error, what));
+      }
+    } catch (error) {
+      this.report(error, what);
+    }
   }
 
   /** What began, or began last; its observer and those of its parents see its messages, in this order. */
@@ -178,8 +190,8 @@ export abstract class InterceptorChain<Subject, Observer extends RpcObserver> {
   #requestOf(progress: Progress<Observer> | null, request: unknown): unknown {
     if (progress === null || progress.parent === null) return request;
     const value = this.#requestOf(progress.parent, request);
-    const changed = progress.observer?.onRequest?.(value);
-    return changed === undefined ? value : changed;
+    const changed: unknown = progress.observer?.onRequest?.(value);
+    return changed === undefined ? value : checkedMessage(changed, 'onRequest');
   }
 
   #enter(level: number, progress: Progress<Observer>): void {
@@ -190,29 +202,32 @@ export abstract class InterceptorChain<Subject, Observer extends RpcObserver> {
       return;
     }
     let result: InterceptedOutcome;
+    let isPromised: boolean;
     try {
       result = interceptor(this.subject, (observer) => this.#next(level, progress, observer));
+      isPromised = isThenable(result);
     } catch (error) {
       this.#settle(progress, this.outcomeOf(error, 'interceptor'));
       return;
     }
     if (result instanceof Progress && result === progress.child) {
       result.isReturned = true;
-      if (result.outcome !== null) this.#settle(progress, result.outcome);
-    } else if (isThenable(result)) {
+      if (result.outcome !== null) this.#conclude(progress, result.outcome);
+    } else if (isPromised) {
       this.#pending++;
-      result.then(
+      // A promise of ours: a thenable may throw, or settle twice.
+      Promise.resolve(result).then(
         (outcome) => this.#returned(progress, outcome),
         (error: unknown) => this.#returned(progress, this.outcomeOf(error, 'interceptor')),
       );
     } else {
-      this.#settle(progress, this.#checked(result));
+      this.#conclude(progress, this.#checked(result));
     }
   }
 
   #returned(progress: Progress<Observer>, outcome: unknown): void {
     this.#pending--;
-    this.#settle(progress, this.#checked(outcome));
+    this.#conclude(progress, this.#checked(outcome));
     if (this.#pending === 0) this.idle();
   }
 
@@ -234,6 +249,9 @@ export abstract class InterceptorChain<Subject, Observer extends RpcObserver> {
     const child = new Progress(parent, observer ?? null);
     const over = outcomeAbove(parent);
     if (over !== null) {
+      // Not twice: who calls next until the RPC succeeds would do so for ever.
+      if (parent.knowsEnd) throw new Error('next() cannot be called again: the RPC is over');
+      parent.knowsEnd = true;
       parent.child = child;
       this.#settle(child, over);
       return child;
@@ -245,6 +263,22 @@ export abstract class InterceptorChain<Subject, Observer extends RpcObserver> {
     return child;
   }
 
+  /** The interceptor within `progress` has ended it with `outcome`. */
+  #conclude(progress: Progress<Observer>, outcome: Outcome): void {
+    const { observer } = progress;
+    if (progress.outcome !== null || !outcome.isAnswer || observer === null) {
+      this.#settle(progress, outcome);
+      return;
+    }
+    let shown: Outcome;
+    try {
+      shown = new Outcome(outcome.status, shownResponse(observer, outcome.response), true);
+    } catch (error) {
+      shown = this.outcomeOf(error, 'interceptor');
+    }
+    this.#settle(progress, shown);
+  }
+
   #settle(progress: Progress<Observer>, outcome: Outcome): void {
     if (progress.outcome !== null) return;
     progress.outcome = outcome;
@@ -253,16 +287,12 @@ export abstract class InterceptorChain<Subject, Observer extends RpcObserver> {
     if (child !== null && child.outcome === null) this.#endFrom(child, outcome);
     if (progress === this.#innermost) this.giveUp();
     if (observer?.onStatus !== undefined) {
-      try {
-        observer.onStatus(outcome);
-      } catch (error) {
-        this.report(error, 'onStatus of an interceptor');
-      }
+      this.tell('onStatus of an interceptor', () => observer.onStatus?.(outcome));
     }
     progress.waiters = null;
     if (waiters !== null) for (const wake of waiters) wake(outcome);
     if (parent === null) this.finish(outcome);
-    else if (progress.isReturned) this.#settle(parent, outcome);
+    else if (progress.isReturned) this.#conclude(parent, outcome);
   }
 
   /** Settles `progress` and all that runs within it, the innermost first. */
@@ -281,10 +311,17 @@ function outcomeAbove<Observer extends RpcObserver>(progress: Progress<Observer>
   return null;
 }
 
-/** The status that an `RpcError` stands for when an interceptor throws it. */
-export function statusOfError(error: RpcError): CallStatus {
-  const { code, details, metadata, cause, end } = error;
-  const trailers: HeaderList = metadata.size === 0 ? [] : metadata.toHeaderList();
-  const status = { code, message: details, trailers, cause };
-  return end === null ? status : { ...status, end };
+/** `response` as `observer` wants it. Throws what it throws. */
+function shownResponse(observer: RpcObserver | null, response: unknown): unknown {
+  const changed: unknown = observer?.onResponse?.(response);
+  return changed === undefined ? response : checkedMessage(changed, 'onResponse');
+}
+
+/** What a hook gave for a message. Throws TypeError for a promise. */
+function checkedMessage(message: unknown, hook: string): unknown {
+  if (!isThenable(message)) return message;
+  Promise.resolve(message).catch(() => {});
+  throw new TypeError(
+    `${hook} of an interceptor gave a promise, which is no message: hooks are not awaited`,
+  );
 }

@@ -13,7 +13,7 @@ export interface RpcOutcome {
   readonly code: number;
   /** The status message; may be empty. */
   readonly details: string;
-  /** The trailing metadata; on the server that of the `RpcError`, without what is set in the context. Empty if there is none. */
+  /** The trailing metadata; on the server that of the `RpcError`, without what is set in the context. Empty if there is none; a new copy each time. */
   readonly trailingMetadata: Metadata;
   /** The local error behind the status, such as what a behaviour raised, else undefined. */
   readonly cause: unknown;
@@ -26,22 +26,37 @@ export type RpcProgress = PromiseLike<RpcOutcome>;
 export type InterceptedOutcome = RpcOutcome | PromiseLike<RpcOutcome>;
 
 /**
+ * What a function that sees a message may give: a message that takes its place, or nothing. No promise, which would come too late, and no
+ * collection of JavaScript's, which `set` and `add` give by the way.
+ */
+export type ShownMessage =
+  | undefined
+  // biome-ignore lint/suspicious/noConfusingVoidType: what a function that only looks on returns.
+  | void
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | (object & { readonly [Symbol.toStringTag]?: undefined });
+
+/**
  * What an interceptor may see of an RPC that it lets go on. The messages are values, before they are serialized or after they were read;
  * what a function gives takes their place, and nothing (undefined) leaves them as they are. What it throws ends the RPC, with the status of
- * an `RpcError`, else with INTERNAL.
+ * an `RpcError`, else with INTERNAL; so does a promise, which is not awaited.
  */
 export interface RpcObserver {
   /** Called with each request. */
-  readonly onRequest?: ((request: unknown) => unknown) | undefined;
+  readonly onRequest?: ((request: unknown) => ShownMessage) | undefined;
   /** Called with each response. */
-  readonly onResponse?: ((response: unknown) => unknown) | undefined;
-  /** Called with the outcome, once and last. What it throws is reported and changes nothing. */
+  readonly onResponse?: ((response: unknown) => ShownMessage) | undefined;
+  /** Called with the outcome, once and last. What it throws, or its promise is rejected with, is reported and changes nothing. */
   readonly onStatus?: ((outcome: RpcOutcome) => void) | undefined;
 }
 
 /** The same on the client. */
 export interface ClientRpcObserver extends RpcObserver {
-  /** Called with the server's initial metadata; not called when the server sends none. */
+  /** Called with the server's initial metadata; not called when the server sends none. As `onStatus`, it changes nothing. */
   readonly onInitialMetadata?: ((metadata: Metadata) => void) | undefined;
 }
 

@@ -4,6 +4,7 @@ import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallStatus } from '../call/call.ts';
 import { messageOf } from '../call/call-fault.ts';
 import { CallPhase, EndedBy } from '../call-end.ts';
+import type { ScopeAbortion } from '../call-scope.ts';
 import { Metadata } from '../metadata.ts';
 import type { MethodDescriptor } from '../method.ts';
 import type { RpcError } from '../rpc-error.ts';
@@ -71,6 +72,13 @@ export function callableFailure(
 /** The status of an RPC whose AbortSignal has aborted. */
 export function abortedBySignal(signal: AbortSignal): CallStatus {
   return localStatus(Status.CANCELLED, 'Cancelled on client: by its AbortSignal', signal.reason);
+}
+
+/** The status of an RPC that ends with the served call it was made in, before a call of it could say so. */
+export function abortedByScope(abortion: ScopeAbortion): CallStatus {
+  if (abortion === 'expired') return expiredStatus('the call that it was made in has expired');
+  const message = `Cancelled by parent call: the call that it was made in was aborted (${abortion})`;
+  return localStatus(Status.CANCELLED, message, undefined, EndedBy.LIBRARY);
 }
 
 /** The status that a raised error chooses: an `RpcError`, or an object with an integer `code` of 1 … 16 and a string `details`. */

@@ -64,8 +64,8 @@ await t.test(
     t.equal(await stub.Join(['a', 'b'], 5), 'a+b');
     t.strictSame(await collect(stub.List('a', 5)), ['[a]', '(a)']);
     t.strictSame(faults, [
-      'next() cannot be called again: the requests of a stream can be read once only',
-      'next() cannot be called again: responses have reached the caller',
+      'next() cannot be called again: its requests are a stream, which can be read once only',
+      'next() cannot be called again: a response has reached the caller',
     ]);
   },
 );

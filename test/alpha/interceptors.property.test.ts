@@ -85,7 +85,11 @@ function interceptor(temper: Temper): AnyInterceptor {
   const tempers: Record<Temper, AnyInterceptor> = {
     pass: (_subject, next) => next(),
     observe: (_subject, next) =>
-      next({ onRequest: (value) => value, onResponse: () => undefined, onStatus: broken }),
+      next({
+        onRequest: (value) => value as string,
+        onResponse: () => undefined,
+        onStatus: broken,
+      }),
     await: async (_subject, next) => await next(),
     wait: async (_subject, next) => {
       await pause();

@@ -79,7 +79,13 @@ export const onServer: readonly ServerInterceptor[] = [
     context.set(USER, { name: 'ann' });
     // @ts-expect-error: another type than the key's.
     context.set(USER, 'ann');
-    return next({ onRequest: (request) => request });
+    // @ts-expect-error: a Map, which set gave by the way, is no message.
+    next({ onRequest: (request) => new Map().set(context.method, request) });
+    // @ts-expect-error: nobody awaits it.
+    next({ onResponse: async () => {} });
+    next({ onRequest: () => {}, onResponse: () => undefined });
+    next({ onRequest: () => 'other', onResponse: () => new Uint8Array(1) });
+    return next({ onRequest: (request) => ({ ...(request as { readonly name: string }) }) });
   },
   (context) => context.abort(Status.PERMISSION_DENIED),
   // @ts-expect-error: a server sends initial metadata, it does not see any come.
