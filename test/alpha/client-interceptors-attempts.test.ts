@@ -266,3 +266,46 @@ await t.test('initial metadata is that of the call whose outcome the caller gets
   t.equal(error.code, Status.NOT_FOUND);
   t.strictSame(metadata, []);
 });
+
+await t.test('each observer has metadata of its own, and so has who asks an outcome', async (t) => {
+  const seen: unknown[] = [];
+  const server = await startServer(t, SERVICE, {
+    Say: unaryUnaryServiceDescription<string, string>(
+      (request, context) => {
+        context.sendInitialMetadata({ first: 'sent' });
+        context.setTrailingMetadata({ last: 'sent' });
+        return request;
+      },
+      fromJson,
+      toJson,
+    ),
+  });
+  const change: ClientInterceptor = (_rpc, next) =>
+    next({
+      onInitialMetadata: (metadata) => {
+        seen.push(metadata.get('first'));
+        metadata.set('first', 'changed');
+      },
+      onStatus: ({ trailingMetadata }) => {
+        seen.push(trailingMetadata.get('last'));
+        trailingMetadata.set('last', 'changed');
+      },
+    });
+  const stub = openStub(t, SERVICE, { Say: METHODS.Say }, server, {
+    interceptors: [change, change],
+  });
+  await stub.Say('a', 5);
+  t.strictSame(seen, ['sent', 'sent', 'sent', 'sent']);
+});
+
+await t.test('initial metadata of a response stream comes before its first response', async (t) => {
+  const events: unknown[] = [];
+  const stub = await openWords(t, [async (_rpc, next) => await next()]);
+  const onInitialMetadata = (): void => {
+    events.push('metadata');
+  };
+  for await (const response of stub.List('a', { timeout: 5, onInitialMetadata })) {
+    events.push(response);
+  }
+  t.strictSame(events, ['metadata', '[a]', '(a)']);
+});

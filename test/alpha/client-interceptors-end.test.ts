@@ -189,9 +189,13 @@ await t.test('cancelling reaches the call, and the interceptors see it', async (
 await t.test(
   'deadline and cancellation of a running call end the RPC though interceptors go on',
   async (t) => {
+    const running = gate();
     const server = await startServer(t, SERVICE, {
       Say: unaryUnaryServiceDescription<string, string>(
-        (_request, context) => context.untilAborted(new Promise<string>(() => {})),
+        (_request, context) => {
+          running.open();
+          return context.untilAborted(new Promise<string>(() => {}));
+        },
         fromJson,
         toJson,
       ),
@@ -207,7 +211,7 @@ await t.test(
       ],
     });
     const controller = new AbortController();
-    setTimeout(() => controller.abort(), 50);
+    void running.opened.then(() => controller.abort());
     const cancelled = await rejection(stub.Say('a', { timeout: 5, signal: controller.signal }));
     t.ok(cancelled instanceof CancellationError);
     t.ok((cancelled as CancellationError).end?.peer, 'the end of the call, not one without a call');

@@ -2,6 +2,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import {
+  Abortion,
   RpcError,
   Status,
   streamUnaryInvocationDescription,
@@ -88,5 +89,71 @@ await t.test(
     const methods = { Say: unaryUnaryInvocationDescription<string, string>(toJson, fromJson) };
     const stub = openStub(t, SERVICE, methods, server);
     t.equal(await stub.Say('a', 5), 'kept');
+  },
+);
+
+await t.test(
+  'a unary request that interceptors let wait is read from a copy, in their async context',
+  async (t) => {
+    const storage = new AsyncLocalStorage<string>();
+    const server = await startServer(
+      t,
+      SERVICE,
+      {
+        Say: unaryUnaryServiceDescription<string, string>(
+          (request) => `${request} ${storage.getStore() ?? 'lost'}`,
+          fromJson,
+          toJson,
+        ),
+      },
+      {
+        interceptors: [
+          async (_context, next) => {
+            await later(10);
+            return storage.run('kept', () => next());
+          },
+        ],
+      },
+    );
+    const methods = { Say: unaryUnaryInvocationDescription<string, string>(toJson, fromJson) };
+    const stub = openStub(t, SERVICE, methods, server);
+    const words = Array.from({ length: 20 }, (_, n) => `word ${n}`);
+    const said = await Promise.all(words.map((word) => stub.Say(word, 5)));
+    t.strictSame(
+      said,
+      words.map((word) => `${word} kept`),
+    );
+  },
+);
+
+await t.test(
+  'what a behaviour makes of a refused request stream does not change its status',
+  async (t) => {
+    const aborted: string[] = [];
+    const server = await startServer(
+      t,
+      SERVICE,
+      {
+        Join: streamUnaryServiceDescription<string, string>(
+          async (requests, context) => {
+            context.addAbortionCallback((abortion) => aborted.push(abortion));
+            for await (const _request of requests);
+            return 'done';
+          },
+          (octets) => {
+            if (octets.length > 6) throw new Error('bad');
+            return fromJson<string>(octets);
+          },
+          toJson,
+        ),
+      },
+      { onError: () => {}, interceptors: [async (_context, next) => await next()] },
+    );
+    const methods = { Join: streamUnaryInvocationDescription<string, string>(toJson, fromJson) };
+    const stub = openStub(t, SERVICE, methods, server);
+    const error = (await rejection(stub.Join(['good', 'not good'], 5))) as RpcError;
+    t.equal(error.code, Status.INTERNAL);
+    t.equal(error.details, 'the request could not be deserialized');
+    t.strictSame(aborted, [Abortion.NETWORK_FAILURE]);
   },
 );
