@@ -1,5 +1,6 @@
 /** What a connection asks of its role (client or server), and the values both share. */
 
+import type { ErrorToken } from '../framing/errors.ts';
 import type { HeaderList } from '../framing/frame-handler.ts';
 import type { Limits } from './limits.ts';
 import type { TransportObserver } from './observer.ts';
@@ -18,6 +19,8 @@ export interface ConnectionCloseReason {
   /** What happened, for people: the protocol check's token, the I/O error, or the GOAWAY's text. */
   readonly message: string;
   readonly cause: Error | undefined;
+  /** The limit or check that ended it, as it is counted; null when none did. */
+  readonly token: ErrorToken | null;
   /** The RFC 9113 §7 code of the last GOAWAY that the peer sent, or null when it sent none. */
   readonly goAwayCode: number | null;
   /** The debug data of that GOAWAY as text, cut at `maxGoAwayDebugOctets` (L27). */

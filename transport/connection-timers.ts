@@ -133,8 +133,10 @@ export class ConnectionTimers implements KeptConnection {
       // What counts is octets drained, not that the peer sent something, and an octet now and then is not draining (L21).
       if (pendingOctets - pending >= this.#limits.drainMinOctets) this.onPipe(true, pending);
       else {
-        this.#connection.trip('connection.write-stalled');
-        this.#connection.lose('write stalled: the peer does not read', undefined);
+        this.#connection.loseOver(
+          'connection.write-stalled',
+          'write stalled: the peer does not read',
+        );
       }
     });
   }
@@ -197,8 +199,10 @@ export class ConnectionTimers implements KeptConnection {
   }
 
   onDead(): void {
-    this.#connection.trip('connection.keepalive-timeout');
-    this.#connection.lose('keepalive: the peer did not answer a PING', undefined);
+    this.#connection.loseOver(
+      'connection.keepalive-timeout',
+      'keepalive: the peer did not answer a PING',
+    );
   }
 
   runTimer(action: () => void): void {

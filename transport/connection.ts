@@ -250,7 +250,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
 
   onEnd(): void {
     if (this.lifecycle >= Lifecycle.CLOSING) this.#duplex.destroy();
-    else this.lose(`the peer closed the connection${this.#role.leavingHint}`, undefined);
+    else this.#lose(`the peer closed the connection${this.#role.leavingHint}`, null);
   }
 
   onClosed(reason: Error | undefined): void {
@@ -258,7 +258,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
       reason === undefined ? 'the connection was closed' : `connection lost: ${reason.message}`;
     const text = this.#role.explainEnd(`${what}${this.#role.leavingHint}`);
     this.#closeStreams(ErrorCode.NO_ERROR, text);
-    this.#notifyClosed(ErrorCode.NO_ERROR, Initiator.REMOTE, text, reason);
+    this.#notifyClosed(ErrorCode.NO_ERROR, Initiator.REMOTE, text, reason, null);
     this.lifecycle = Lifecycle.CLOSED;
     this.timers.stopLinger();
     this.#runReadEnd();
@@ -279,8 +279,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   }
 
   onFlooded(): void {
-    this.trip('flooded');
-    this.lose('flooded: the peer does not read the replies to its frames', undefined);
+    this.loseOver('flooded', 'flooded: the peer does not read the replies to its frames');
   }
 
   afterDeferredFlush(): void {
@@ -429,7 +428,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   /** A connection error (RFC 9113 §5.4.1): GOAWAY with code and token, then close. The only place that decides this. */
   fail(error: ConnectionError): void {
     this.#observer?.onProtocolError?.(error.streamId, error.errorCode, error.token);
-    this.close(error.errorCode, error.token, error);
+    this.close(error.errorCode, error.token, error, error.token);
   }
 
   /** The first part of a graceful end (RFC 9113 §6.8): GOAWAY, and the connection goes on for the streams it has. */
@@ -438,8 +437,11 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     if (this.lifecycle === Lifecycle.OPEN) this.lifecycle = Lifecycle.DRAINING;
   }
 
-  /** Sends GOAWAY with `errorCode` and `text`, ends every stream, and closes the pipe once that is sent. */
-  close(errorCode: number, text: string, cause?: Error): void {
+  /**
+   * Sends GOAWAY with `errorCode` and `text`, ends every stream, and closes the pipe once that is sent. `token`: the limit or check that is
+   * the reason, counted by the caller.
+   */
+  close(errorCode: number, text: string, cause?: Error, token: ErrorToken | null = null): void {
     if (this.lifecycle >= Lifecycle.CLOSING) return;
     // Calls that ended well may have answers under way, which the peer reads at its own pace.
     const isClean =
@@ -453,7 +455,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.#closeStreams(errorCode, text);
     this.output.flushAll();
     const initiator = cause === undefined ? Initiator.USER : Initiator.LIBRARY;
-    this.#notifyClosed(errorCode, initiator, text, cause);
+    this.#notifyClosed(errorCode, initiator, text, cause, token);
     // What the peer still sends is read and dropped, so that no TCP reset overtakes GOAWAY.
     if (this.#pausedForTurn || this.#pausedForPipe) this.#duplex.resume();
     this.#duplex.end();
@@ -461,16 +463,22 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     if (!this.output.inRead) this.#runReadEnd();
   }
 
+  /** A limit has tripped and the peer takes or answers nothing, a GOAWAY neither: counts `token` and loses the connection. */
+  loseOver(token: ErrorToken, what: string): void {
+    this.trip(token);
+    this.#lose(what, token);
+  }
+
   /** The pipe is of no more use: ends every stream and destroys it without a word (flood, stall, loss). */
-  lose(what: string, cause: Error | undefined): void {
+  #lose(what: string, token: ErrorToken | null): void {
     if (this.lifecycle === Lifecycle.CLOSED) return;
     const text = this.#role.explainEnd(what);
     this.lifecycle = Lifecycle.CLOSING;
     this.output.closed = true;
     this.#reader.pause();
     this.#closeStreams(ErrorCode.NO_ERROR, text);
-    this.#notifyClosed(ErrorCode.NO_ERROR, Initiator.LIBRARY, text, cause);
-    this.#duplex.destroy(cause);
+    this.#notifyClosed(ErrorCode.NO_ERROR, Initiator.LIBRARY, text, undefined, token);
+    this.#duplex.destroy();
     if (!this.output.inRead) this.#runReadEnd();
   }
 
@@ -498,6 +506,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     initiator: Initiator,
     message: string,
     cause: Error | undefined,
+    token: ErrorToken | null,
   ): void {
     if (this.#closedNotified) return;
     this.#closedNotified = true;
@@ -506,6 +515,6 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
     this.#drainGuard?.stop();
     this.#backlog = null;
     const { goAwayCode, goAwayDebug } = this.#role;
-    this.#role.onClosed({ errorCode, initiator, message, cause, goAwayCode, goAwayDebug });
+    this.#role.onClosed({ errorCode, initiator, message, cause, token, goAwayCode, goAwayDebug });
   }
 }

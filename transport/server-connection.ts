@@ -3,7 +3,7 @@
  */
 
 import { ErrorCode, MAX_STREAM_ID } from '../framing/constants.ts';
-import { ConnectionError } from '../framing/errors.ts';
+import { ConnectionError, type ErrorToken } from '../framing/errors.ts';
 import type { HeaderList } from '../framing/frame-handler.ts';
 import type { ByteDuplex, PeerInfo } from './byte-duplex.ts';
 import type { Clock } from './clock.ts';
@@ -101,6 +101,11 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
     this.#connection.close(errorCode, reason);
   }
 
+  /** Counts `token`, a limit of the layers above, and ends the connection with GOAWAY ENHANCE_YOUR_CALM. */
+  fail(token: ErrorToken): void {
+    this.#connection.fail(new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, token));
+  }
+
   #closeIfDrained(): void {
     if (
       this.#draining &&
@@ -116,8 +121,9 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
 
   /** As `close`, for the end of the grace of L28. */
   cutOff(reason: string): void {
-    this.#connection.trip('connection.age-grace-over');
-    this.#connection.close(ErrorCode.NO_ERROR, reason);
+    const token = 'connection.age-grace-over';
+    this.#connection.trip(token);
+    this.#connection.close(ErrorCode.NO_ERROR, reason, undefined, token);
   }
 
   /** As `Http2Connection.runTimer`. */

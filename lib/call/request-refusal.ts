@@ -1,4 +1,7 @@
-/** Which requests a server answers by itself, before a method is looked up, and how (gRPC PROTOCOL-HTTP2). */
+/**
+ * Which requests a server answers by itself, before a method is looked up, and how (gRPC PROTOCOL-HTTP2). No interceptor sees them, so each
+ * kind that no honest client sends has a token under which it is counted.
+ */
 
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CompressionCodecs } from '../protocol/compression.ts';
@@ -18,13 +21,27 @@ export interface Refusal {
   readonly message: string;
   /** Further fields, or null. */
   readonly fields: HeaderList | null;
+  /** What it is counted as; null when the transport has counted it, or honest clients have such requests. */
+  readonly token: string | null;
 }
 
 /** Characters of a path that are repeated in a status message. */
 const MAX_PATH_SHOWN = 128;
 
-function refusal(code: number, message: string, fields: HeaderList | null = null): Refusal {
-  return { template: RESPONSE_TEMPLATE, code, message, fields };
+/** By the HTTP status that the request is refused with. */
+const HTTP_TOKENS: ReadonlyMap<number, string> = new Map([
+  [400, 'request.timeout-malformed'],
+  [405, 'request.method-not-post'],
+  [415, 'request.content-type-not-grpc'],
+]);
+
+function refusal(
+  code: number,
+  message: string,
+  token: string | null,
+  fields: HeaderList | null = null,
+): Refusal {
+  return { template: RESPONSE_TEMPLATE, code, message, fields, token };
 }
 
 /** Why the request is refused, or null when its method may be looked up. `complete` is false when its header list was cut (L5, L6). */
@@ -33,27 +50,33 @@ export function refusalOf(
   complete: boolean,
   codecs: CompressionCodecs,
 ): Refusal | null {
-  if (!complete) return refusal(Status.RESOURCE_EXHAUSTED, 'request headers are over the limit');
+  if (!complete) {
+    return refusal(Status.RESOURCE_EXHAUSTED, 'request headers are over the limit', null);
+  }
   if (facts.httpStatus !== 0) {
     return {
       template: refusalTemplate(facts.httpStatus),
       code: statusOfHttpStatus(facts.httpStatus),
       message: facts.refusal,
       fields: null,
+      token: HTTP_TOKENS.get(facts.httpStatus) ?? null,
     };
   }
   if (facts.badBinaryKey !== null) {
-    return refusal(Status.INTERNAL, badBinaryMessage(facts.badBinaryKey));
+    const message = badBinaryMessage(facts.badBinaryKey);
+    return refusal(Status.INTERNAL, message, 'request.metadata-not-base64');
   }
   // Interceptors and the method table must see the one canonical form of a path (CVE-2026-33186).
   if (!facts.path.startsWith('/')) {
-    return refusal(Status.UNIMPLEMENTED, 'path does not begin with a slash');
+    const message = 'path does not begin with a slash';
+    return refusal(Status.UNIMPLEMENTED, message, 'request.path-without-slash');
   }
   if (!codecs.has(facts.encoding)) {
     // compression.md: the answer lists what would have been accepted.
     return refusal(
       Status.UNIMPLEMENTED,
       `grpc-encoding of the request is not supported; supported are ${codecs.accepted}`,
+      'request.unknown-encoding',
       codecs.acceptField,
     );
   }
@@ -63,10 +86,11 @@ export function refusalOf(
 /** The answer to a path that nothing is served at. */
 export function unknownMethod(path: string): Refusal {
   const shown = path.length > MAX_PATH_SHOWN ? `${path.slice(0, MAX_PATH_SHOWN)}…` : path;
-  return refusal(Status.UNIMPLEMENTED, `nothing is served at ${shown}`);
+  return refusal(Status.UNIMPLEMENTED, `nothing is served at ${shown}`, 'request.unknown-method');
 }
 
 /** The answer to a request whose deadline had passed before its handler could run. */
 export function expiredRequest(): Refusal {
-  return refusal(Status.DEADLINE_EXCEEDED, 'deadline passed before the call could be served');
+  const message = 'deadline passed before the call could be served';
+  return refusal(Status.DEADLINE_EXCEEDED, message, null);
 }

@@ -202,7 +202,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   }
 
   countTrip(token: string): void {
-    this.#host.onLimit?.(token);
+    this.#host.onTrip?.(token);
   }
 
   settled(): void {
@@ -329,6 +329,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   #refuse(refusal: Refusal): void {
     const { maxStatusMessageOctets } = this.#host.limits;
     const extra = statusExtra(refusal.message, refusal.fields, maxStatusMessageOctets);
+    if (refusal.token !== null) this.#host.onTrip?.(refusal.token);
     this.#finish();
     const fields = [...statusTemplate(refusal.code), ...(extra ?? [])];
     this.#stream.sendHeaders(refusal.template, fields, true);
@@ -580,7 +581,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     const { overLimit } = this.#received;
     if (overLimit === 0) return false;
     const message = overLimitMessage(overLimit, this.#host.limits.maxReceiveMessageOctets);
-    this.#host.onLimit?.('message.too-large');
+    this.#host.onTrip?.('message.too-large');
     this.#failRunning(Status.RESOURCE_EXHAUSTED, message);
     return true;
   }

@@ -1,6 +1,5 @@
 /** One connection of a server: the host of its calls, with a ready queue and handler slots of its own. */
 
-import { ErrorCode } from '../../framing/constants.ts';
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { ByteDuplex } from '../../transport/byte-duplex.ts';
 import type { Clock } from '../../transport/clock.ts';
@@ -88,8 +87,7 @@ export class ServedConnection implements ServerCallHost, ServerConnectionListene
   // ---- SlotsOwner ------------------------------------------------------------------------------------------------
 
   onFlooded(): void {
-    this.#options.trips.count('too_many_early_resets');
-    this.#connection.close(ErrorCode.ENHANCE_YOUR_CALM, 'too_many_early_resets');
+    this.#connection.fail('too_many_early_resets');
   }
 
   get peerAddress(): string {
@@ -166,7 +164,7 @@ export class ServedConnection implements ServerCallHost, ServerConnectionListene
     this.#options.lingering.add(call, this);
   }
 
-  onLimit(token: string): void {
+  onTrip(token: string): void {
     this.#options.trips.count(token);
   }
 }

@@ -4,9 +4,10 @@
  *   SERVING ──shutdown──▶ DRAINING ──last connection closed, or the grace is over──▶ CLOSED
  */
 
-import { ErrorCode } from '../../framing/constants.ts';
+import { ErrorCode, errorCodeName } from '../../framing/constants.ts';
 import type { ByteDuplex } from '../../transport/byte-duplex.ts';
 import type { Clock, Timer } from '../../transport/clock.ts';
+import type { ConnectionCloseReason } from '../../transport/connection-role.ts';
 import { type Limits, resolveLimits, SERVER_LIMITS } from '../../transport/limits.ts';
 import type { AcceptListener, Listener } from '../../transport/listener.ts';
 import { type ListenAddress, listen, type ServerTls } from '../../transport/node/listen.ts';
@@ -31,6 +32,7 @@ import {
   LingeringRegister,
 } from './lingering-handlers.ts';
 import { type GenericMethod, MethodTable } from './method-table.ts';
+import { Notices } from './notices.ts';
 import { ServedConnection, type ServedConnectionOptions } from './served-connection.ts';
 
 /** Options of a server; all have defaults. */
@@ -48,9 +50,6 @@ export interface GrpcServerOptions {
   /** Hears of connections that were refused or ended by an error; peers can cause any number. Default: nobody does. */
   readonly onNotice?: (message: string) => void;
 }
-
-/** Lines that `onNotice` gets in one second at most; further ones are counted. */
-const MAX_NOTICES_PER_SECOND = 10;
 
 /** A snapshot of one server. */
 export interface ServerStats {
@@ -73,15 +72,12 @@ export class GrpcServer {
   readonly #clock: Clock;
   readonly #observer: TransportObserver;
   readonly #trips: TripCounters;
-  #noticesSinceMs: number;
-  #notices: number;
-  #noticesLeftOut: number;
   readonly #compression: CompressionSettings;
   readonly #responseTemplates: ResponseTemplates;
   /** Set while the server serves: see lib/platform/call-context.ts. */
   #leaveCallContext: (() => void) | null;
   readonly #report: ErrorReporter;
-  readonly #notice: (message: string) => void;
+  readonly #notices: Notices;
   readonly #methods: MethodTable;
   readonly #listeners: Set<Listener>;
   /** What its connections share; one object, as they may be many. */
@@ -104,9 +100,6 @@ export class GrpcServer {
     this.limits = resolveLimits(SERVER_LIMITS, options.limits);
     this.#clock = options.clock ?? systemClock;
     this.#trips = new TripCounters();
-    this.#noticesSinceMs = Number.NEGATIVE_INFINITY;
-    this.#notices = 0;
-    this.#noticesLeftOut = 0;
     this.#observer = countingObserver(this.#trips, options.observer ?? null);
     this.#compression = compressionSettings(
       new CompressionCodecs(zlibCodecs()),
@@ -117,7 +110,7 @@ export class GrpcServer {
     this.#leaveCallContext = null;
     const report = options.reportError ?? reportToConsole;
     this.#report = (error, where) => reportSafely(report, error, where);
-    this.#notice = options.onNotice ?? ((): void => {});
+    this.#notices = new Notices(this.#clock, noticeSayer(options.onNotice, this.#report));
     this.#methods = new MethodTable();
     this.#listeners = new Set();
     this.#connections = new Set();
@@ -250,9 +243,7 @@ export class GrpcServer {
       onClosed: (connection, reason) => {
         this.#connections.delete(connection);
         this.#departed.add(connection);
-        if (reason.errorCode !== ErrorCode.NO_ERROR) {
-          this.#tell(`connection from ${connection.peerAddress} ended: ${reason.message}`);
-        }
+        this.#tellOfEnd(connection.peerAddress, reason);
         this.#finishClose();
       },
       onQuiet: (connection) => this.#departed.delete(connection),
@@ -312,6 +303,7 @@ export class GrpcServer {
     if (!this.#draining || this.#connections.size > 0 || this.#binding.size > 0) return;
     this.#graceTimer?.cancel();
     this.#graceTimer = null;
+    this.#notices.flush();
     this.#hold.set(false);
     this.#leaveCallContext?.();
     this.#resolveClosed();
@@ -326,7 +318,7 @@ export class GrpcServer {
       onConnection: (duplex) => this.accept(duplex),
       onRefused: (message, token) => {
         this.#trips.count(token);
-        this.#tell(message);
+        this.#notices.tell(token, message);
       },
       onAcceptError: (error) => {
         this.#trips.count('connection.accept-failed');
@@ -335,27 +327,26 @@ export class GrpcServer {
     };
   }
 
-  /** Peers can cause any number of notices: what is beyond a few in one second is summed up in the next. */
-  #tell(message: string): void {
-    const nowMs = this.#clock.now();
-    if (nowMs - this.#noticesSinceMs >= 1000) {
-      const left = this.#noticesLeftOut;
-      this.#noticesSinceMs = nowMs;
-      this.#notices = 0;
-      this.#noticesLeftOut = 0;
-      if (left > 0) this.#say(`${left} more connections were refused or ended by an error`);
-    }
-    if (++this.#notices <= MAX_NOTICES_PER_SECOND) this.#say(message);
-    else this.#noticesLeftOut += 1;
+  /** A peer that leaves, idle time, age and a shutdown are normal ends; a limit or a broken rule gives a line. */
+  #tellOfEnd(peerAddress: string, { errorCode, message, token }: ConnectionCloseReason): void {
+    if (errorCode === ErrorCode.NO_ERROR && token === null) return;
+    const kind = token ?? errorCodeName(errorCode);
+    const what = message.includes(kind) ? message : `${message} (${kind})`;
+    this.#notices.tell(kind, `connection from ${peerAddress} ended: ${what}`);
   }
+}
 
-  #say(message: string): void {
+function noticeSayer(
+  onNotice: GrpcServerOptions['onNotice'],
+  report: ErrorReporter,
+): (line: string) => void {
+  return (line) => {
     try {
-      this.#notice(message);
+      onNotice?.(line);
     } catch (error) {
-      this.#report(error, 'onNotice');
+      report(error, 'onNotice');
     }
-  }
+  };
 }
 
 function serverTls(credentials: ServerCredentials): ServerTls | null {

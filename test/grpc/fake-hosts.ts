@@ -212,6 +212,12 @@ export class FakeServerHost implements ServerCallHost {
     this.lingering.push(call);
   }
 
+  readonly trips: string[] = [];
+
+  onTrip(token: string): void {
+    this.trips.push(token);
+  }
+
   run(): void {
     while (this.readyQueue.run());
   }

@@ -209,3 +209,33 @@ await t.test('S86 half a message at the end of a request stream is INTERNAL', as
   t.strictSame(listener.log, ['handler', 'message [1]', 'cancel network']);
   t.match(stream.log[0] as string, `${HEAD}, grpc-status=13`);
 });
+
+await t.test('what the engine refuses is counted, since no interceptor sees it', async (t) => {
+  const refused: [string, HeaderList][] = [
+    ['request.method-not-post', [':method', 'GET', ':path', BIDI.path, ':authority', 'h']],
+    ['request.content-type-not-grpc', withContentType('content-type', 'text/html')],
+    ['request.timeout-malformed', requestHeaders(BIDI.path, 'grpc-timeout', '1')],
+    ['request.metadata-not-base64', requestHeaders(BIDI.path, 'a-bin', '!')],
+    ['request.path-without-slash', requestHeaders('test.S/Both')],
+    ['request.unknown-encoding', requestHeaders(BIDI.path, 'grpc-encoding', 'lzma')],
+    ['request.unknown-method', requestHeaders('/test.S/None')],
+  ];
+  for (const [token, headers] of refused) {
+    const host = new FakeServerHost();
+    host.serve(BIDI);
+    host.accept(headers, true);
+    host.run();
+    t.strictSame(host.trips, [token]);
+  }
+  const host = new FakeServerHost();
+  host.serve(BIDI);
+  host.accept(requestHeaders(BIDI.path), true);
+  host.accept(requestHeaders(BIDI.path), true, false);
+  host.accept(requestHeaders(BIDI.path, 'grpc-timeout', '0S'), true);
+  host.run();
+  t.strictSame(
+    host.trips,
+    [],
+    'L5 is counted by the transport; a deadline on the way is no offence',
+  );
+});

@@ -196,6 +196,10 @@ await t.test('each limit has its test and its token', async (t) => {
 
 await t.test('SECURITY.md lists the tokens', async (t) => {
   const text = readProjectFile('SECURITY.md');
+  const refusals =
+    readProjectFile('lib/call/request-refusal.ts').match(/'request\.[\w.-]+'/g) ?? [];
+  t.ok(refusals.length >= 7, 'what the call engine refuses has tokens');
+  for (const token of refusals) t.ok(text.includes(`\`${token.slice(1, -1)}\``), token);
   const tokens = new Set(Object.values(AUDIT).flatMap((audit) => audit.tokens ?? []));
   for (const token of tokens) t.ok(text.includes(`\`${token}\``), token);
 });

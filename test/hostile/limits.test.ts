@@ -462,7 +462,7 @@ await t.test('L28 gRFC A9 the age of a connection, its jitter and its grace', as
 });
 
 await t.test(
-  'L28 the edge preset limits idle time, age, grace and connections per address',
+  'L28 the edge preset limits idle time, age, grace and connections per address, and messages',
   async (t) => {
     t.strictSame(
       [
@@ -470,8 +470,9 @@ await t.test(
         EDGE_LIMITS.maxConnectionAgeMs,
         EDGE_LIMITS.maxConnectionAgeGraceMs,
         EDGE_LIMITS.maxConnectionsPerAddress,
+        EDGE_LIMITS.maxReceiveMessageOctets,
       ],
-      [300_000, 1_800_000, 300_000, 100],
+      [300_000, 1_800_000, 300_000, 100, 1_048_576],
     );
   },
 );
