@@ -309,3 +309,37 @@ await t.test('initial metadata of a response stream comes before its first respo
   }
   t.strictSame(events, ['metadata', '[a]', '(a)']);
 });
+
+await t.test(
+  'what an RPC that is held up inherits is its deadline too, and nothing without propagate',
+  async (t) => {
+    const server = await startServer(t, SERVICE, SERVED);
+    const timeouts: number[] = [];
+    const inner = openStub(t, SERVICE, METHODS, server, {
+      interceptors: [
+        (rpc, next) => {
+          timeouts.push(rpc.timeout);
+          return next();
+        },
+      ],
+    });
+    const front = await startServer(t, SERVICE, {
+      Say: unaryUnaryServiceDescription<string, string>(
+        async (request) => {
+          await inner.Say(request, Infinity);
+          await inner.Say(request, { timeout: Infinity, propagate: false });
+          return inner.Say(request, 10);
+        },
+        fromJson,
+        toJson,
+      ),
+    });
+    const outer = openStub(t, SERVICE, METHODS, front);
+    t.equal(await outer.Say('a', 60), '[a]');
+    t.equal(timeouts.length, 3);
+    const [inherited = 0, free, own = 0] = timeouts;
+    t.ok(inherited > 10 && inherited <= 60, `${inherited} of 60 s`);
+    t.equal(free, Infinity);
+    t.ok(own > 0 && own <= 10, `${own} of 10 s`);
+  },
+);

@@ -1,8 +1,11 @@
 /** Interceptors of a server: refused requests and the async context of the behaviour. */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { endLoan, lend } from '../../framing/lent-octets.ts';
+import { ServerInterception } from '../../lib/alpha/server-interception.ts';
 import {
   Abortion,
+  type RpcContext,
   RpcError,
   Status,
   streamUnaryInvocationDescription,
@@ -155,5 +158,39 @@ await t.test(
     t.equal(error.code, Status.INTERNAL);
     t.equal(error.details, 'the request could not be deserialized');
     t.strictSame(aborted, [Abortion.NETWORK_FAILURE]);
+  },
+);
+
+await t.test(
+  'a unary request that is let wait is copied out of the memory that is lent',
+  async (t) => {
+    let read = '';
+    const interception: ServerInterception = new ServerInterception(
+      [
+        async (_context, next) => {
+          await later(1);
+          return next();
+        },
+      ],
+      {} as RpcContext,
+      {
+        admit: () => {
+          const held = interception.takeHeld();
+          if (held !== null) read = Buffer.from(held.chunk).toString('utf8', held.start, held.end);
+          t.equal(interception.takeHeld(), null, 'once');
+        },
+        giveUp: () => {},
+        conclude: () => {},
+        onInterceptorsSettled: () => {},
+        report: () => {},
+      },
+    );
+    const lent = Buffer.from('..request..');
+    lend(lent);
+    interception.startWith(lent, 2, 9);
+    endLoan();
+    lent.fill('x');
+    await later(20);
+    t.equal(read, 'request');
   },
 );
