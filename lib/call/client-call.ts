@@ -362,6 +362,8 @@ export class ClientCallImpl
       status = { code: Status.UNKNOWN, message, trailers: headers, cause: undefined };
     } else if (status.code === Status.OK) {
       status = this.#judgeOk(status);
+    } else if (status.code === Status.CANCELLED && mayHaveExpired(this.#host.clock, this.options)) {
+      status = this.#expired();
     }
     if (status.code !== Status.OK && status.end === undefined) {
       const isOurs = facts.status?.code === Status.OK;

@@ -5,18 +5,18 @@ import type { CallOptions } from './call.ts';
 
 /**
  * Time between a deadline and the server's RST_STREAM for it. Clients end the call by themselves; those that name a reset CANCELLED, such
- * as grpc-js, would report that when it is read in the same turn of their loop before their own timer.
+ * as grpc-js, would report that when a busy one of them reads it before its own timer.
  */
-export const EXPIRY_RESET_DELAY_MS = 10;
+export const EXPIRY_RESET_DELAY_MS = 200;
 
 /**
- * Longest time before our deadline in which a server's RST_STREAM CANCEL is taken for that deadline. C-core reckons it from a clock reading
- * that is as old as its turn, and so comes early when it is busy.
+ * Longest time before our deadline in which a server's cancellation is taken for that deadline. C-core reckons it from a clock reading that
+ * is as old as its turn, and so comes early when it is busy.
  */
 const MAX_SERVER_LEAD_MS = 50;
 
-/** Whether the server may have seen the deadline of a call with these options pass. */
+/** Whether the server may have seen the deadline of a call with these options pass; of a short timeout, in its second half. */
 export function mayHaveExpired(clock: Clock, { deadlineMs, timeoutMs }: CallOptions): boolean {
   if (deadlineMs === Number.POSITIVE_INFINITY) return false;
-  return clock.now() >= deadlineMs - Math.min(MAX_SERVER_LEAD_MS, timeoutMs / 10);
+  return clock.now() >= deadlineMs - Math.min(MAX_SERVER_LEAD_MS, timeoutMs / 2);
 }

@@ -205,7 +205,7 @@ await t.test('5.5 RST_STREAM and loss of the connection cancel the call once', a
   }
 });
 
-await t.test('5.5 deadline: onCancel(expired), and RST_STREAM CANCEL 10 ms later', async (t) => {
+await t.test('5.5 deadline: onCancel(expired), and RST_STREAM CANCEL 200 ms later', async (t) => {
   const { stream, call, host, listener } = startBidi('grpc-timeout', '2S');
   t.equal(call.deadlineMs, host.clock.now() + 2000);
   host.clock.advance(1999);
@@ -216,7 +216,7 @@ await t.test('5.5 deadline: onCancel(expired), and RST_STREAM CANCEL 10 ms later
   t.strictSame(listener.log, ['handler', 'cancel expired']);
   call.sendMessage(Uint8Array.of(1));
   call.close(Status.OK, '', null);
-  host.clock.advance(9);
+  host.clock.advance(199);
   t.strictSame(
     stream.log,
     [],
@@ -293,7 +293,7 @@ await t.test('L2 the deadline may pass while a call waits for its slot', async (
   const listener = host.serve(BIDI);
   const stream = host.accept(requestHeaders(BIDI.path, 'grpc-timeout', '1S'));
   host.run();
-  host.clock.advance(1010);
+  host.clock.advance(1200);
   host.run();
   t.strictSame(stream.log, ['reset 8']);
   t.equal(host.released, 1);
