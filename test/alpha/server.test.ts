@@ -232,7 +232,9 @@ await t.test('onNotice hears why a connection was refused, and may itself throw'
   });
   const plain = openStub(t, 'test.Echo', METHODS, one);
   t.equal(((await rejection(plain.Say('x', TIMEOUT))) as RpcError).code, Status.UNAVAILABLE);
-  t.match(`${notices[0]}`, /^TLS handshake with ipv4:127\.0\.0\.1:\d+ failed: ./);
+  // Deno no longer knows the address of a socket whose handshake failed.
+  const whom = 'Deno' in globalThis ? '.+' : 'ipv4:127\\.0\\.0\\.1:\\d+';
+  t.match(`${notices[0]}`, new RegExp(`^TLS handshake with ${whom} failed: .`));
   t.equal(errors[0], 'onNotice: no disk');
   const trusting = openStub(t, 'test.Echo', METHODS, one, { secure: true, rootCertificates: root });
   t.equal(await trusting.Say('x', TIMEOUT), 'x', 'other connections are served');
