@@ -55,6 +55,7 @@ export class AbuseGuard {
   readonly #enforcePingPolicy: boolean;
   /** Each made when something is first taken from it: until then it is full, and most peers never take anything. */
   #peerResets: TokenBucket | null = null;
+  #timedResets: TokenBucket | null = null;
   #glitches: TokenBucket | null = null;
   #settings: TokenBucket | null = null;
   /** When the first SETTINGS frame came, which every connection has: taken from the buckets when they are made. Negative: nothing is owed. */
@@ -80,11 +81,16 @@ export class AbuseGuard {
     this.#smallDataBudget = limits.smallDataBudgetOctets;
   }
 
-  /** L3: the peer reset a stream whose call was unfinished (Rapid Reset, CVE-2023-44487). `cost`: as `StreamListener.costOfReset`. */
-  onPeerReset(nowMs: number, cost: number): Verdict {
-    const { peerResetBurst, peerResetsPerSecond } = this.#limits;
-    this.#peerResets ??= new TokenBucket(peerResetBurst, peerResetsPerSecond, nowMs);
-    return this.#peerResets.take(nowMs, cost) ? null : 'too_many_resets';
+  /**
+   * L3: the peer reset a stream whose call was unfinished (Rapid Reset, CVE-2023-44487). `cost`: as `StreamListener.costOfReset`. Calls with
+   * a timeout have a budget of their own, so that neither kind pays for the other, or uses up what the other needs.
+   */
+  onPeerReset(nowMs: number, cost: number | null): Verdict {
+    const { peerResetBurst: burst, peerResetsPerSecond: rate } = this.#limits;
+    if (cost === null) this.#peerResets ??= new TokenBucket(burst, rate, nowMs);
+    else this.#timedResets ??= new TokenBucket(burst, rate, nowMs);
+    const budget = cost === null ? this.#peerResets : this.#timedResets;
+    return budget?.take(nowMs, cost ?? 1) === false ? 'too_many_resets' : null;
   }
 
   /** L4: we had to reset or refuse a stream because of the peer (MadeYouReset, CVE-2025-8671). */

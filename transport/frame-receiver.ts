@@ -333,7 +333,8 @@ export class FrameReceiver implements FrameHandler {
     }
     if (!this.#role.isClient) {
       const { guard, nowMs } = this.#connection;
-      this.#connection.enforce(guard.onPeerReset(nowMs, stream.listener.costOfReset?.(nowMs) ?? 1));
+      const cost = stream.listener.costOfReset?.(nowMs) ?? null;
+      this.#connection.enforce(guard.onPeerReset(nowMs, cost));
     }
     const progress =
       errorCode === ErrorCode.REFUSED_STREAM ? StreamProgress.REFUSED : StreamProgress.PROCESSED;

@@ -41,10 +41,10 @@ export interface StreamListener {
    */
   onClosed(errorCode: number, initiator: Initiator, progress: StreamProgress, reason: string): void;
   /**
-   * Server: what a reset by the peer at `nowMs` of the connection's clock takes from the budget of L3, where 1 is a call that was worked
-   * for in vain; negative gives back. Without it: 1.
+   * Server: what a reset by the peer at `nowMs` of the connection's clock takes from the budget that L3 gives calls with a timeout, where 1 is
+   * a call that was worked for in vain; negative gives back. Null, or without it: the call has no timeout, and counts wholly.
    */
-  costOfReset?(nowMs: number): number;
+  costOfReset?(nowMs: number): number | null;
 }
 
 /** A stream listener on the client, which is asked for its volatile header fields when HEADERS are written. */

@@ -22,7 +22,7 @@ const PAID_MS = 10;
 const EXPIRED_PAID_MS = 1;
 
 /**
- * The cost in resets of calls that were worked for in vain; negative when the call has paid for others too. `deadlineMs` and `nowMs` are
+ * The cost in resets of calls that were worked for in vain; null without a timeout, negative when the call has paid for others too. `deadlineMs` and `nowMs` are
  * readings of the same clock, `timeoutMs` is what the request stated: Infinity for nothing, negative for nonsense. `started`: a handler was
  * given the call.
  *
@@ -35,8 +35,8 @@ export function costOfReset(
   deadlineMs: number,
   timeoutMs: number,
   started: boolean,
-): number {
-  if (timeoutMs < 0 || timeoutMs === Number.POSITIVE_INFINITY) return WHOLE_COST;
+): number | null {
+  if (timeoutMs < 0 || timeoutMs === Number.POSITIVE_INFINITY) return null;
   const livedMs = Math.max(0, nowMs - (deadlineMs - timeoutMs));
   if (livedMs >= timeoutMs - Math.min(MAX_DEADLINE_LEAD_MS, timeoutMs / 10)) {
     return livedMs < EXPIRED_PAID_MS ? UNSEEN_COST : 0;

@@ -266,7 +266,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     this.#host.readyQueue.pushSoon(this);
   }
 
-  costOfReset(nowMs: number): number {
+  costOfReset(nowMs: number): number | null {
     return costOfReset(nowMs, this.deadlineMs, this.#facts.timeoutMs, this.#listener !== null);
   }
 

@@ -243,32 +243,47 @@ await t.test('L3 a call with a timeout pays for one reset in ten milliseconds', 
   }
 });
 
-await t.test('L3 streams that no handler saw pay for no other reset', async (t) => {
+await t.test('L3 calls with a timeout pay for none without', async (t) => {
   await withTarget(NO_REFILL, async (target) => {
     const idle = Array.from({ length: 50 }, () => target.headers('1H'));
+    const running = Array.from({ length: 20 }, () => target.call('1H'));
     t.equal(await target.settle(), '');
     for (let i = 0; i < 990; i++) {
       target.pair(null);
-      if (i % 40 === 39) t.equal(await target.settle(), '');
+      if (i % 20 === 19) t.equal(await target.settle(), '');
     }
-    target.clock.advance(1000);
-    for (const id of idle) target.reset(id);
+    target.clock.advance(60_000);
+    for (const id of [...idle, ...running]) target.reset(id);
     t.equal(await target.settle(), '');
     await expectLimit(t, target, 10, () => target.pair(null));
   });
 });
 
-await t.test('L3 a call that ran for long pays for one other reset, no more', async (t) => {
+await t.test('L3 calls without a timeout leave those with one their budget', async (t) => {
   await withTarget(NO_REFILL, async (target) => {
-    for (let i = 0; i < 990; i++) {
+    for (let i = 0; i < 1000; i++) {
       target.pair(null);
-      if (i % 40 === 39) t.equal(await target.settle(), '');
+      if (i % 100 === 99) t.equal(await target.settle(), '');
     }
-    const ids = Array.from({ length: 20 }, () => target.call('1H'));
+    for (const [i, timeoutMs] of THOUSANDS.entries()) {
+      target.pair(`${timeoutMs}m`);
+      if (i % 100 === 99) t.equal(await target.settle(), '');
+    }
+  });
+});
+
+await t.test('L3 streams that no handler saw pay for no other reset', async (t) => {
+  await withTarget(NO_REFILL, async (target) => {
+    for (let i = 0; i < 7920; i++) {
+      target.pair('1H');
+      if (i % 100 === 99) t.equal(await target.settle(), '');
+    }
+    const idle = Array.from({ length: 50 }, () => target.headers('1H'));
     t.equal(await target.settle(), '');
-    target.clock.advance(60_000);
-    for (const id of ids) target.reset(id);
-    await expectLimit(t, target, 30, () => target.pair(null));
+    target.clock.advance(1000);
+    for (const id of idle) target.reset(id);
+    t.equal(await target.settle(), '');
+    await expectLimit(t, target, 80, () => target.pair('1H'));
   });
 });
 
