@@ -13,7 +13,7 @@ import {
   unaryStreamServiceDescription,
   unaryUnaryServiceDescription,
 } from '../../lib/alpha/utilities.ts';
-import { MAX_REPORTS_PER_SECOND } from '../../lib/error-reporter.ts';
+import { MAX_LINES_PER_SECOND } from '../../lib/line-budget.ts';
 import { Metadata } from '../../lib/metadata.ts';
 import { Status } from '../../lib/status.ts';
 import { SERVER_LIMITS } from '../../transport/limits.ts';
@@ -325,7 +325,7 @@ await t.test('requests that cannot be read flood no reporter, behaviours may', a
   }
   const of = (where: string): number => reported.filter((each) => each === where).length;
   // A second may have ended in between.
-  t.ok(of('/test.Echo/Read: request deserializer') <= 2 * (MAX_REPORTS_PER_SECOND + 1));
+  t.ok(of('/test.Echo/Read: request deserializer') <= 2 * (MAX_LINES_PER_SECOND + 1));
   t.equal(of('/test.Echo/Run: behavior'), 1000);
 });
 

@@ -3,10 +3,10 @@
 import {
   type ErrorReporter,
   limitedReporter,
-  MAX_REPORTS_PER_SECOND,
   reportSafely,
   reportToConsole,
 } from '../../lib/error-reporter.ts';
+import { MAX_LINES_PER_SECOND } from '../../lib/line-budget.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { t } from '../support/tap.ts';
 
@@ -24,7 +24,7 @@ function repeat(report: ErrorReporter, where: string, count: number): void {
 }
 
 const bad = (where: string): string[] =>
-  new Array<string>(MAX_REPORTS_PER_SECOND).fill(`${where}: bad`);
+  new Array<string>(MAX_LINES_PER_SECOND).fill(`${where}: bad`);
 
 await t.test('ten reports a second of one place, and the number of the others', async (t) => {
   const { clock, lines, report } = limited();
@@ -32,7 +32,7 @@ await t.test('ten reports a second of one place, and the number of the others', 
   t.strictSame(lines, bad('a'));
   t.equal(clock.pendingAlive, 0, 'a sum that is due does not hold the process');
   clock.advance(999);
-  t.equal(lines.length, MAX_REPORTS_PER_SECOND);
+  t.equal(lines.length, MAX_LINES_PER_SECOND);
   clock.advance(1);
   t.strictSame(lines.splice(0), [...bad('a'), 'a: 4990 more in the same second'], 'nobody follows');
   t.equal(clock.pending, 0);
@@ -44,10 +44,10 @@ await t.test('ten reports a second of one place, and the number of the others', 
 await t.test('few reports are all handed on, and set no timer', async (t) => {
   const { clock, lines, report } = limited();
   for (let second = 0; second < 3; second++) {
-    repeat(report, 'a', MAX_REPORTS_PER_SECOND);
+    repeat(report, 'a', MAX_LINES_PER_SECOND);
     clock.advance(1000);
   }
-  t.equal(lines.length, 3 * MAX_REPORTS_PER_SECOND);
+  t.equal(lines.length, 3 * MAX_LINES_PER_SECOND);
   t.equal(clock.pending, 0);
 });
 
@@ -81,7 +81,7 @@ await t.test('a busy process says the sum before the next report', async (t) => 
 await t.test('places that are very many share one budget', async (t) => {
   const { clock, lines, report } = limited();
   for (let place = 0; place < 1500; place++) report(new Error('bad'), `place ${place}`);
-  t.equal(lines.length, 1000 + MAX_REPORTS_PER_SECOND);
+  t.equal(lines.length, 1000 + MAX_LINES_PER_SECOND);
   clock.advance(1000);
   t.equal(lines.at(-1), 'further places: 490 more in the same second');
   report(new Error('bad'), 'place 1499');
@@ -112,6 +112,6 @@ await t.test('stderr has its budget, and none gets a second one', async (t) => {
   }
   t.strictSame(
     lines,
-    new Array<string>(MAX_REPORTS_PER_SECOND).fill('purewire: here: Error: one | two'),
+    new Array<string>(MAX_LINES_PER_SECOND).fill('purewire: here: Error: one | two'),
   );
 });
