@@ -3,6 +3,8 @@
  * insecure connection silently. That key and certificate belong together is checked by whoever builds the TLS context from them.
  */
 
+import type { KnownOptions } from './known-options.ts';
+
 /** PEM text, or its octets. */
 export type Pem = string | Uint8Array;
 
@@ -43,6 +45,14 @@ export interface TlsChannelOptions {
   readonly serverHostOverride?: string | null | undefined;
 }
 
+/** The names of `TlsChannelOptions`. */
+export const TLS_CHANNEL_OPTIONS: KnownOptions<TlsChannelOptions> = {
+  rootCertificates: true,
+  privateKey: true,
+  certificateChain: true,
+  serverHostOverride: true,
+};
+
 /** TLS options of a server address. */
 export interface TlsServerOptions {
   readonly privateKey?: Pem | null | undefined;
@@ -51,6 +61,14 @@ export interface TlsServerOptions {
   /** Default `ignore`. With `request` a handler has to judge `peer.certificate` itself: it is not verified. */
   readonly clientCertificates?: ClientCertificatePolicy | undefined;
 }
+
+/** The names of `TlsServerOptions`. */
+export const TLS_SERVER_OPTIONS: KnownOptions<TlsServerOptions> = {
+  privateKey: true,
+  certificateChain: true,
+  rootCertificates: true,
+  clientCertificates: true,
+};
 
 const INSECURE: { readonly type: 'insecure' } = Object.freeze({ type: 'insecure' });
 

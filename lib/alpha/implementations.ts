@@ -1,13 +1,16 @@
 /** Entry points into grpc.framework.alpha: `stub`, `blockingStub` and `server`. */
 
+import { SERVER_LIMITS } from '../../transport/limits.ts';
 import {
   type ClientCertificatePolicy,
   insecureServerCredentials,
   type Pem,
   type ServerCredentials,
+  TLS_SERVER_OPTIONS,
   tlsServerCredentials,
 } from '../credentials.ts';
 import { type ErrorReporter, reportToConsole } from '../error-reporter.ts';
+import { assertKnownOptions, type KnownOptions } from '../known-options.ts';
 import type { GrpcServerOptions } from '../server/server.ts';
 import { makeBlockingStub } from './blocking.ts';
 import type { MetadataTransformer } from './bound-method.ts';
@@ -21,7 +24,12 @@ import type {
 } from './interfaces.ts';
 import { AlphaServer, type ServerAddress } from './server.ts';
 import { makeStub } from './stub.ts';
-import { openStubChannel, type StubChannelOptions, stubChannelConfig } from './stub-channel.ts';
+import {
+  openStubChannel,
+  STUB_CHANNEL_OPTIONS,
+  type StubChannelOptions,
+  stubChannelConfig,
+} from './stub-channel.ts';
 
 /** Options of a stub. */
 export interface StubOptions extends BlockingStubOptions {
@@ -36,6 +44,14 @@ export interface BlockingStubOptions extends StubChannelOptions {
   /** Receives what callbacks raise and no caller can be told of. By default one line is written to stderr. */
   readonly onError?: ErrorReporter | undefined;
 }
+
+/** The names of `StubOptions`. */
+export const STUB_OPTIONS: KnownOptions<StubOptions> = {
+  ...STUB_CHANNEL_OPTIONS,
+  metadataTransformer: true,
+  onError: true,
+  interceptors: true,
+};
 
 /** Options of a server. */
 export interface ServerOptions {
@@ -75,6 +91,19 @@ export interface ServerOptions {
   readonly onNotice?: ((message: string) => void) | undefined;
 }
 
+const SERVER_OPTIONS: KnownOptions<ServerOptions> = {
+  ...TLS_SERVER_OPTIONS,
+  host: true,
+  reusePort: true,
+  path: true,
+  limits: SERVER_LIMITS,
+  compression: true,
+  compressionMinOctets: true,
+  interceptors: true,
+  onError: true,
+  onNotice: true,
+};
+
 /** Several services of one server: an object or a Map of methods by service name. */
 export type Services =
   | Readonly<Record<string, ServiceMethods>>
@@ -83,7 +112,7 @@ export type Services =
 /**
  * Creates a stub with which to invoke the RPC methods of a service. `serviceName` is fully qualified, such as `math.Math`; `methods` maps
  * bare RPC names to invocation descriptions; `host` is a host name, an IP address, or `unix:` with a path, whose port is 0. Opens nothing.
- * Throws TypeError or RangeError, naming the argument, for what cannot be used, such as TLS material without `secure`.
+ * Throws TypeError or RangeError, naming the argument, for what cannot be used, such as TLS material without `secure` or an unknown option.
  */
 export function stub<Methods extends InvocationMethods>(
   serviceName: string,
@@ -91,6 +120,18 @@ export function stub<Methods extends InvocationMethods>(
   host: string,
   port?: number,
   options: StubOptions = {},
+): Stub<Methods> {
+  assertKnownOptions(options, STUB_OPTIONS, 'stub()');
+  return stubOf(serviceName, methods, host, port, options);
+}
+
+/** As `stub`, of options that are known to have no unknown names among those that it reads. */
+export function stubOf<Methods extends InvocationMethods>(
+  serviceName: string,
+  methods: Methods,
+  host: string,
+  port: number | undefined,
+  options: StubOptions,
 ): Stub<Methods> {
   const config = stubChannelConfig(host, port, options);
   const { report, metadataTransformer } = callablesOf(options);
@@ -113,6 +154,8 @@ export function blockingStub<Methods extends InvocationMethods>(
   port?: number,
   options: BlockingStubOptions = {},
 ): BlockingStub<Methods> {
+  // Those of a stub, so that both may be made with the same object.
+  assertKnownOptions(options, STUB_OPTIONS, 'blockingStub()');
   if ('interceptors' in options && interceptorList(options.interceptors as never) !== null) {
     throw new TypeError(
       'options.interceptors: a blocking stub has none, because they may wait; use a stub, or metadataTransformer',
@@ -124,7 +167,7 @@ export function blockingStub<Methods extends InvocationMethods>(
 
 /**
  * Creates a server of one service, or of several, on `port` (0: the system chooses one). Opens nothing before `start`. Throws TypeError or
- * RangeError, naming the argument, for what cannot be used, such as a private key without certificate chain.
+ * RangeError, naming the argument, for what cannot be used, such as a private key without certificate chain or an unknown option.
  */
 export function server(
   serviceName: string,
@@ -157,6 +200,7 @@ function serverOf(
   port: number,
   options: ServerOptions,
 ): Server {
+  assertKnownOptions(options, SERVER_OPTIONS, 'server()');
   return new AlphaServer({
     services,
     address: addressOf(port, options),

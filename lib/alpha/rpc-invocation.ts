@@ -6,6 +6,7 @@
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { ClientCall } from '../call/call.ts';
 import { deadlineAfter, timeoutMsOfSeconds } from '../deadline.ts';
+import { assertKnownOptions, type KnownOptions } from '../known-options.ts';
 import { Metadata, type MetadataValue } from '../metadata.ts';
 import type { BoundMethod, MetadataTransformer } from './bound-method.ts';
 import type { RequestIterable, RpcOptions, Timeout } from './interfaces.ts';
@@ -109,7 +110,9 @@ export function rpcOptions(
       `${descriptor.path}: the stub has left the context this callable was taken in; take it again from the open stub`,
     );
   }
-  return typeof timeout === 'object' && timeout !== null ? checkedOptions(timeout) : null;
+  return typeof timeout === 'object' && timeout !== null
+    ? checkedOptions(timeout, descriptor.path)
+    : null;
 }
 
 /** Whether an RPC may begin; if not, it has failed and `listener` knows. */
@@ -129,8 +132,21 @@ export function readyToStart(
   return true;
 }
 
-/** `options` itself, once the parts that are used later are known to be usable. */
-function checkedOptions(options: RpcOptions): RpcOptions {
+const RPC_OPTIONS: KnownOptions<RpcOptions> = {
+  timeout: true,
+  signal: true,
+  metadata: true,
+  waitForReady: true,
+  compression: true,
+  compressRequest: true,
+  propagate: true,
+  onInitialMetadata: true,
+  onTrailingMetadata: true,
+};
+
+/** `options` itself, once the parts that are used later are known to be usable. `path` is that of the method. */
+function checkedOptions(options: RpcOptions, path: string): RpcOptions {
+  assertKnownOptions(options, RPC_OPTIONS, path);
   const { signal, onInitialMetadata, onTrailingMetadata, compression, compressRequest } = options;
   if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
     throw new TypeError('options.signal must be an AbortSignal');

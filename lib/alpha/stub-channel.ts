@@ -1,15 +1,18 @@
 /** The channel of a stub, described so that another thread can make it as well. */
 
-import type { BackoffOptions } from '../channel/backoff.ts';
+import { CLIENT_LIMITS } from '../../transport/limits.ts';
+import { BACKOFF_OPTIONS, type BackoffOptions } from '../channel/backoff.ts';
 import { Channel } from '../channel/channel.ts';
 import type { ChannelOptions } from '../channel/channel-options.ts';
 import { parseTarget, type Target, targetOf } from '../channel/target.ts';
 import {
   type ChannelCredentials,
   channelCredentials,
+  TLS_CHANNEL_OPTIONS,
   type TlsChannelOptions,
 } from '../credentials.ts';
 import type { ErrorReporter } from '../error-reporter.ts';
+import type { KnownOptions } from '../known-options.ts';
 
 /** Limits of a channel by name: see `purewire`'s table of limits. */
 export type ClientLimits = NonNullable<ChannelOptions['limits']>;
@@ -42,6 +45,22 @@ export interface StubChannelOptions extends TlsChannelOptions {
    */
   readonly propagate?: boolean | undefined;
 }
+
+/** The names of `StubChannelOptions`. */
+export const STUB_CHANNEL_OPTIONS: KnownOptions<StubChannelOptions> = {
+  ...TLS_CHANNEL_OPTIONS,
+  secure: true,
+  authority: true,
+  userAgent: true,
+  limits: CLIENT_LIMITS,
+  keepaliveWithoutCalls: true,
+  connectTimeout: true,
+  maxConnections: true,
+  backoff: BACKOFF_OPTIONS,
+  compression: true,
+  compressionMinOctets: true,
+  propagate: true,
+};
 
 /** A channel to be; plain data that can be sent to another thread. */
 export interface StubChannelConfig {

@@ -1,5 +1,7 @@
 /** Waiting times between connection attempts (grpc/grpc doc/connection-backoff.md). */
 
+import type { KnownOptions } from '../known-options.ts';
+
 /** Numbers of the backoff; the defaults are those of the document. */
 export interface BackoffOptions {
   /** Time from the first attempt to the second. */
@@ -13,6 +15,15 @@ export interface BackoffOptions {
   /** Returns numbers of 0 (included) to 1 (excluded). */
   readonly random?: () => number;
 }
+
+/** The names of `BackoffOptions`. */
+export const BACKOFF_OPTIONS: KnownOptions<BackoffOptions> = {
+  initialMs: true,
+  multiplier: true,
+  maxMs: true,
+  jitter: true,
+  random: true,
+};
 
 /** Least time that an attempt is given, however short the backoff is. */
 export const MIN_CONNECT_TIMEOUT_MS = 20_000;

@@ -4,6 +4,7 @@
  */
 
 import protobuf from 'protobufjs';
+import { assertKnownOptions, type KnownOptions } from '../known-options.ts';
 import {
   absolutePath,
   directoryOf,
@@ -35,6 +36,12 @@ export interface LoadOptions {
   readonly keepCase?: boolean;
 }
 
+/** The names of `LoadOptions`. */
+export const LOAD_OPTIONS: KnownOptions<LoadOptions> = {
+  includeDirs: true,
+  keepCase: true,
+};
+
 /** Asks its driver for the text of the file at the yielded path; the answer is null when there is no such file. */
 type Loading = Generator<string, protobuf.Root, string | null>;
 
@@ -50,11 +57,20 @@ interface Imported {
 
 /**
  * Loads a `.proto` file or text with its imports; blocks while files are read. google/protobuf/*.proto need no files.
- * Throws ProtoError for whatever is wrong with them, TypeError for a source that is neither.
+ * Throws ProtoError for whatever is wrong with them, TypeError for a source that is neither and for an unknown option.
  */
 export function loadRoot(
   source: ProtoFileSource | ProtoTextSource,
   options: LoadOptions = {},
+): protobuf.Root {
+  assertKnownOptions(options, LOAD_OPTIONS, 'loadRoot()');
+  return rootOf(source, options);
+}
+
+/** As `loadRoot`, of options that may have other names besides. */
+export function rootOf(
+  source: ProtoFileSource | ProtoTextSource,
+  options: LoadOptions,
 ): protobuf.Root {
   const loading = loadSource(source, options);
   let step = loading.next();
@@ -69,6 +85,15 @@ export function loadRoot(
 export async function loadRootAsync(
   source: ProtoFileSource | ProtoTextSource,
   options: LoadOptions = {},
+): Promise<protobuf.Root> {
+  assertKnownOptions(options, LOAD_OPTIONS, 'loadRootAsync()');
+  return rootOfAsync(source, options);
+}
+
+/** As `rootOf`, without blocking. */
+export async function rootOfAsync(
+  source: ProtoFileSource | ProtoTextSource,
+  options: LoadOptions,
 ): Promise<protobuf.Root> {
   const loading = loadSource(source, options);
   let step = loading.next();

@@ -5,6 +5,7 @@
 
 import protobuf from 'protobufjs';
 import { copiedRange, keptRange } from '../call/message-range.ts';
+import type { KnownOptions } from '../known-options.ts';
 import { sharedSlab } from '../platform/shared-slab.ts';
 import { standsFor } from '../range-deserializer.ts';
 import { FieldProblem, MessageChecker } from './message-check.ts';
@@ -30,6 +31,24 @@ export interface ConversionOptions {
    */
   readonly maxMessageDepth?: number;
 }
+
+const TO_OBJECT_OPTIONS: KnownOptions<protobuf.IConversionOptions> = {
+  longs: true,
+  enums: true,
+  bytes: true,
+  defaults: true,
+  arrays: true,
+  objects: true,
+  oneofs: true,
+  json: true,
+};
+
+/** The names of `ConversionOptions`. */
+export const CONVERSION_OPTIONS: KnownOptions<ConversionOptions> = {
+  toObject: TO_OBJECT_OPTIONS,
+  unchecked: true,
+  maxMessageDepth: true,
+};
 
 /** Messages of one type into octets and back. */
 export interface MessageCodec<Message = object> {

@@ -21,10 +21,16 @@ import {
   unaryUnaryInvocationDescription,
   unaryUnaryServiceDescription,
 } from '../alpha/utilities.ts';
+import { assertKnownOptions, type KnownOptions } from '../known-options.ts';
 import { Cardinality } from '../method.ts';
-import { type LoadOptions, loadRoot, loadRootAsync } from './load.ts';
+import { LOAD_OPTIONS, type LoadOptions, rootOf, rootOfAsync } from './load.ts';
 import { nearestName } from './proto-error.ts';
-import { type ConversionOptions, type MessageCodec, messageCodec } from './protobufjs-codec.ts';
+import {
+  CONVERSION_OPTIONS,
+  type ConversionOptions,
+  type MessageCodec,
+  messageCodec,
+} from './protobufjs-codec.ts';
 import {
   definitionInModule,
   definitionInRoot,
@@ -116,6 +122,11 @@ export type Behaviors<Methods extends MethodMap<Methods>> = {
 /** How `loadService` reads a definition and converts messages. */
 export interface ServiceOptions extends LoadOptions, ConversionOptions {}
 
+const SERVICE_OPTIONS: KnownOptions<ServiceOptions> = {
+  ...LOAD_OPTIONS,
+  ...CONVERSION_OPTIONS,
+};
+
 /** A service of a `.proto`, ready to be called and to be served. */
 export interface ProtoService<Methods extends MethodMap<Methods> = UntypedMethods> {
   /** The full name, package included: the first argument of `stub` and `server`. */
@@ -137,7 +148,7 @@ export interface ProtoService<Methods extends MethodMap<Methods> = UntypedMethod
 
 /**
  * Loads the service `serviceName` (full name, package first) of a `.proto` file or text, a protobufjs Root or a static module. Blocks
- * while files are read. Throws ProtoError for a fault in the definition and TypeError for a wrong argument.
+ * while files are read. Throws ProtoError for a fault in the definition and TypeError for a wrong argument or an unknown option.
  */
 export function loadService<Methods extends MethodMap<Methods> = UntypedMethods>(
   source: ProtoSource,
@@ -145,10 +156,11 @@ export function loadService<Methods extends MethodMap<Methods> = UntypedMethods>
   options: ServiceOptions = {},
 ): ProtoService<Methods> {
   assertArguments(source, serviceName);
+  assertKnownOptions(options, SERVICE_OPTIONS, 'loadService()');
   if ('module' in source) {
     return serviceOf(definitionInModule(source, serviceName, options), options);
   }
-  const root = 'root' in source ? source.root : loadRoot(source, options);
+  const root = 'root' in source ? source.root : rootOf(source, options);
   return serviceOf(definitionInRoot(root, serviceName, originOf(source), options), options);
 }
 
@@ -159,8 +171,9 @@ export async function loadServiceAsync<Methods extends MethodMap<Methods> = Unty
   options: ServiceOptions = {},
 ): Promise<ProtoService<Methods>> {
   assertArguments(source, serviceName);
+  assertKnownOptions(options, SERVICE_OPTIONS, 'loadServiceAsync()');
   if ('module' in source || 'root' in source) return loadService(source, serviceName, options);
-  const root = await loadRootAsync(source, options);
+  const root = await rootOfAsync(source, options);
   return serviceOf(definitionInRoot(root, serviceName, originOf(source), options), options);
 }
 

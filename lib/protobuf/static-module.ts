@@ -3,6 +3,7 @@
  */
 
 import type protobuf from 'protobufjs';
+import { assertKnownOptions, type KnownOptions } from '../known-options.ts';
 import { FieldProblem, shown } from './message-check.ts';
 import { converterStart, problemText } from './message-depth.ts';
 import { ProtoError } from './proto-error.ts';
@@ -17,6 +18,13 @@ export interface StaticMethod {
   readonly requestStream?: boolean;
   readonly responseStream?: boolean;
 }
+
+const STATIC_METHOD: KnownOptions<StaticMethod> = {
+  request: true,
+  response: true,
+  requestStream: true,
+  responseStream: true,
+};
 
 /** A protobufjs static module: the namespace of `import * as module`, or its `$root`. */
 export interface StaticModuleSource {
@@ -52,13 +60,16 @@ export interface FoundMethod {
 /** The methods of the service `serviceName`. Throws ProtoError when they are not to be found in the module. */
 export function staticMethods(source: StaticModuleSource, serviceName: string): FoundMethod[] {
   if (source.methods !== undefined) {
-    return Object.entries(source.methods).map(([name, method]) => ({
-      name,
-      request: encodableOfClass(source.module, method.request),
-      response: encodableOfClass(source.module, method.response),
-      requestStreaming: method.requestStream === true,
-      responseStreaming: method.responseStream === true,
-    }));
+    return Object.entries(source.methods).map(([name, method]) => {
+      assertKnownOptions(method, STATIC_METHOD, `methods.${name} of the static module`);
+      return {
+        name,
+        request: encodableOfClass(source.module, method.request),
+        response: encodableOfClass(source.module, method.response),
+        requestStreaming: method.requestStream === true,
+        responseStreaming: method.responseStream === true,
+      };
+    });
   }
   const service = lookup(source.module, serviceName);
   if (typeof service !== 'function') {

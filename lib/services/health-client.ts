@@ -1,12 +1,14 @@
 /** Asks the health service of a server (grpc/grpc doc/health-checking.md). */
 
-import { stub } from '../alpha/implementations.ts';
+import { stubOf } from '../alpha/implementations.ts';
 import type { CancellableIterator } from '../alpha/interfaces.ts';
+import { assertKnownOptions } from '../known-options.ts';
 import { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
 import {
   callOptions,
   DEFAULT_TIMEOUT_SECONDS,
+  SERVICE_CALL_OPTIONS,
   type ServiceCallOptions,
   withStub,
 } from './call-service.ts';
@@ -16,12 +18,13 @@ import { healthDefinition, ServingStatus } from './health-definition.ts';
  * The status of `service` ('': the server as a whole) on the server at `host` and `port`, as in `stub`. SERVICE_UNKNOWN when the server does
  * not know it; rejects with RpcError when the server cannot be asked, with code UNIMPLEMENTED when it has no health service.
  */
-export function healthCheck(
+export async function healthCheck(
   host: string,
   port: number | undefined,
   service = '',
   options: ServiceCallOptions = {},
 ): Promise<ServingStatus> {
+  assertKnownOptions(options, SERVICE_CALL_OPTIONS, 'healthCheck()');
   const definition = healthDefinition();
   const asked = callOptions(options, DEFAULT_TIMEOUT_SECONDS);
   return withStub(
@@ -53,9 +56,10 @@ export function watchHealth(
   service = '',
   options: ServiceCallOptions = {},
 ): HealthWatch {
+  assertKnownOptions(options, SERVICE_CALL_OPTIONS, 'watchHealth()');
   const definition = healthDefinition();
   const methods = definition.invocationDescriptions();
-  const health = stub(definition.name, methods, host, port, options);
+  const health = stubOf(definition.name, methods, host, port, options);
   return new StatusWatcher(() => {
     const asked = callOptions(options, Number.POSITIVE_INFINITY);
     const opened = health.open();

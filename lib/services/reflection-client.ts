@@ -2,11 +2,13 @@
 
 import type protobuf from 'protobufjs';
 import type { CancellableIterator } from '../alpha/interfaces.ts';
+import { assertKnownOptions, type KnownOptions } from '../known-options.ts';
 import { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
 import {
   callOptions,
   DEFAULT_TIMEOUT_SECONDS,
+  SERVICE_CALL_OPTIONS,
   type ServiceCallOptions,
   withStub,
 } from './call-service.ts';
@@ -22,6 +24,11 @@ export interface DescribeOptions extends ServiceCallOptions {
   readonly keepCase?: boolean | undefined;
 }
 
+const DESCRIBE_OPTIONS: KnownOptions<DescribeOptions> = {
+  ...SERVICE_CALL_OPTIONS,
+  keepCase: true,
+};
+
 /** What a server may make us hold: files and octets of one description. Beyond: RESOURCE_EXHAUSTED. */
 const MAX_FILES = 2000;
 const MAX_OCTETS = 16_777_216;
@@ -29,11 +36,12 @@ const MAX_OCTETS = 16_777_216;
 const MAX_MEMBERS = 5000;
 
 /** The full names of the services of the server at `host` and `port`, as in `stub`, sorted. Rejects with RpcError, UNIMPLEMENTED when it has no reflection. */
-export function listServices(
+export async function listServices(
   host: string,
   port: number | undefined,
   options: ServiceCallOptions = {},
 ): Promise<string[]> {
+  assertKnownOptions(options, SERVICE_CALL_OPTIONS, 'listServices()');
   return withReflection(host, port, options, async (conversation) => {
     const { listServicesResponse } = await conversation.ask({ listServices: '' });
     return (listServicesResponse?.service ?? []).map(({ name }) => name).sort();
@@ -44,12 +52,13 @@ export function listServices(
  * The definition of `symbol` (a service, method, message, …) with all that it needs, as a protobufjs Root: `loadService({ root }, name)` makes a
  * service of it that can be called. Rejects with RpcError: NOT_FOUND when the server does not know it, UNIMPLEMENTED without reflection.
  */
-export function describe(
+export async function describe(
   host: string,
   port: number | undefined,
   symbol: string,
   options: DescribeOptions = {},
 ): Promise<protobuf.Root> {
+  assertKnownOptions(options, DESCRIBE_OPTIONS, 'describe()');
   return withReflection(host, port, options, async (conversation) => {
     const files = new DescriptorFiles(await descriptorExtension());
     files.add(await conversation.ask({ fileContainingSymbol: symbol }));

@@ -1,6 +1,6 @@
 /** A stub of grpc.framework.alpha whose service lives beside it: the whole protocol stack, but no socket, port or certificate. */
 
-import type { Limits } from '../../transport/limits.ts';
+import { CLIENT_LIMITS, type Limits, SERVER_LIMITS } from '../../transport/limits.ts';
 import type { MetadataTransformer } from '../alpha/bound-method.ts';
 import {
   type ClientInterceptor,
@@ -12,6 +12,7 @@ import { serverMethods } from '../alpha/service-handler.ts';
 import { makeStub } from '../alpha/stub.ts';
 import { threadClock } from '../alpha/thread-clock.ts';
 import { type ErrorReporter, reportToConsole } from '../error-reporter.ts';
+import { assertKnownOptions, type KnownOptions } from '../known-options.ts';
 import { GrpcServer } from '../server/server.ts';
 import { createMemoryChannel } from './memory-channel.ts';
 
@@ -29,9 +30,19 @@ export interface MemoryStubOptions {
   readonly onError?: ErrorReporter | undefined;
 }
 
+const MEMORY_STUB_OPTIONS: KnownOptions<MemoryStubOptions> = {
+  metadataTransformer: true,
+  interceptors: true,
+  serverInterceptors: true,
+  limits: CLIENT_LIMITS,
+  serverLimits: SERVER_LIMITS,
+  onError: true,
+};
+
 /**
  * A stub of the service `serviceName`, whose RPCs `methods` are served by `serviceMethods` in this thread. It opens and closes as any stub;
- * each stay in its context has a server of its own, which ends with it. Throws as `stub` and `server` do for methods that are none.
+ * each stay in its context has a server of its own, which ends with it. Throws as `stub` and `server` do for methods that are none and for unknown
+ * options.
  */
 export function memoryStub<Methods extends InvocationMethods>(
   serviceName: string,
@@ -39,6 +50,7 @@ export function memoryStub<Methods extends InvocationMethods>(
   serviceMethods: ServiceMethods,
   options: MemoryStubOptions = {},
 ): Stub<Methods> {
+  assertKnownOptions(options, MEMORY_STUB_OPTIONS, 'memoryStub()');
   const report = options.onError ?? reportToConsole;
   const served = serverMethods(
     serviceName,
