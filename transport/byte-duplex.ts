@@ -13,6 +13,11 @@ export interface PeerInfo {
   readonly certificate: Uint8Array | null;
 }
 
+/** An I/O error whose message says what to check, so that nothing need be guessed about it. */
+export class ExplainedError extends Error {
+  override readonly name = 'ExplainedError';
+}
+
 /** Receives what a ByteDuplex reads. Calls come one at a time; none comes after `onClosed`. */
 export interface ByteDuplexListener {
   /**

@@ -289,10 +289,11 @@ export class ClientConnection implements ClientTransport, ConnectionRole {
   }
 
   get leavingHint(): string {
-    // With TLS 1.3 a server refuses the client's certificate when the handshake is over for the client.
-    return this.#ready || this.goAwayCode !== null
-      ? ''
-      : ' before it sent SETTINGS: check that it speaks HTTP/2, and whether it wants TLS or a client certificate';
+    if (this.#ready || this.goAwayCode !== null) return '';
+    // With TLS 1.3 a server refuses the client's certificate when the handshake is over for the client, and not all send an alert.
+    return this.peer.tlsCipher === null
+      ? ' before it sent SETTINGS: check that it speaks HTTP/2, and whether it wants TLS'
+      : ' before it sent SETTINGS: check whether it wants a client certificate, and trusts the CA of the one that it got';
   }
 
   explainEnd(text: string): string {

@@ -12,7 +12,12 @@ import { FrameReader } from '../framing/frame-reader.ts';
 import { HpackDecoder } from '../framing/hpack/hpack-decoder.ts';
 import { isLent } from '../framing/lent-octets.ts';
 import { AbuseGuard, type Verdict } from './abuse-guard.ts';
-import type { ByteDuplex, ByteDuplexListener, PeerInfo } from './byte-duplex.ts';
+import {
+  type ByteDuplex,
+  type ByteDuplexListener,
+  ExplainedError,
+  type PeerInfo,
+} from './byte-duplex.ts';
 import type { Clock } from './clock.ts';
 import { ConnectionOutput, type OutputHost } from './connection-output.ts';
 import {
@@ -256,7 +261,8 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   onClosed(reason: Error | undefined): void {
     const what =
       reason === undefined ? 'the connection was closed' : `connection lost: ${reason.message}`;
-    const text = this.#role.explainEnd(`${what}${this.#role.leavingHint}`);
+    const hint = reason instanceof ExplainedError ? '' : this.#role.leavingHint;
+    const text = this.#role.explainEnd(`${what}${hint}`);
     this.#closeStreams(ErrorCode.NO_ERROR, text);
     this.#notifyClosed(ErrorCode.NO_ERROR, Initiator.REMOTE, text, reason, null);
     this.lifecycle = Lifecycle.CLOSED;

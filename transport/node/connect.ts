@@ -7,6 +7,7 @@ import type { ConnectAttempt, ConnectListener, Connector } from '../connector.ts
 import { nodeNet, nodeTls } from './builtins.ts';
 import { SharedRead } from './shared-read.ts';
 import { guardSocket, SocketDuplex } from './socket-duplex.ts';
+import { alertText } from './tls-alerts.ts';
 import {
   ALPN_HTTP2,
   errorCode,
@@ -203,7 +204,7 @@ class SocketConnectAttempt implements ConnectAttempt {
     if (!this.#finish()) return;
     this.#socket?.destroy();
     const where = addressText(this.#target);
-    const reason = describeConnectError(error);
+    const reason = describeConnectError(error, this.#phase);
     try {
       this.#listener.onFailed(
         new Error(`connecting to ${where} failed: ${reason}`, { cause: error }),
@@ -287,12 +288,19 @@ const HINTS: ReadonlyMap<string, string> = new Map([
   ],
 ]);
 
+/** Also how a Node server refuses a certificate with TLS 1.2: it sends no alert. */
+const CLOSED_IN_HANDSHAKE =
+  'the peer closed the connection during the TLS handshake: check that it speaks TLS there, and whether it wants a client certificate';
+
 /** What failed and what to do, with the runtime's own words in brackets. */
-function describeConnectError(error: unknown): string {
+function describeConnectError(error: unknown, phase: ConnectPhase): string {
   const code = errorCode(error);
   // With several addresses Node reports an AggregateError without a message of its own.
   const inner = (error as { errors?: readonly unknown[] } | null)?.errors?.[0];
   const text = errorText(error) || (inner === undefined ? '' : errorText(inner)) || code;
-  const hint = HINTS.get(code);
-  return hint === undefined ? text || 'for no known reason' : `${hint} (${text})`;
+  const hint =
+    code === 'ECONNRESET' && phase === 'TLS handshake'
+      ? CLOSED_IN_HANDSHAKE
+      : (HINTS.get(code) ?? alertText(code, text));
+  return hint === null ? text || 'for no known reason' : `${hint} (${text})`;
 }

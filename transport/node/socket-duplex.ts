@@ -6,9 +6,16 @@
 
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { ByteDuplex, ByteDuplexListener, PeerInfo } from '../byte-duplex.ts';
+import {
+  type ByteDuplex,
+  type ByteDuplexListener,
+  ExplainedError,
+  type PeerInfo,
+} from '../byte-duplex.ts';
 import { nodeNet } from './builtins.ts';
 import { type OctetSink, READ_OCTETS, type SharedRead } from './shared-read.ts';
+import { alertText } from './tls-alerts.ts';
+import { errorCode, errorText } from './tls-context.ts';
 
 /** The address of a socket's other end in the form of gRPC peers; `unix:` plus `unixPath` for a socket without IP addresses. */
 export function peerAddress(socket: Socket, unixPath: string): string {
@@ -74,6 +81,14 @@ export function guardSocket(socket: Socket): void {
   if ((socket as OwnedSocket)[OWNER] !== undefined) return;
   (socket as OwnedSocket)[OWNER] = null;
   socket.on('error', onError);
+}
+
+/** `error` itself unless it is one of TLS, whose message is OpenSSL's: with TLS 1.3 that is how a server refuses the client's certificate. */
+function explained(error: Error): Error {
+  const text = errorText(error);
+  const alert = alertText(errorCode(error), text);
+  if (alert !== null) return new ExplainedError(`${alert} (${text})`, { cause: error });
+  return text === error.message ? error : new Error(text, { cause: error });
 }
 
 /** The duplex of a socket; null before it has one. */
@@ -284,6 +299,8 @@ export class SocketDuplex implements ByteDuplex, OctetSink {
   }
 
   onSocketEnd(): void {
+    // Bun tells of an end behind the error that destroyed the socket; 'close' has the reason.
+    if (this.#error !== undefined) return;
     try {
       this.#listener?.onEnd();
     } catch (error) {
@@ -303,7 +320,9 @@ export class SocketDuplex implements ByteDuplex, OctetSink {
   }
 
   onSocketError(error: Error): void {
-    this.#error ??= error;
+    this.#error ??= explained(error);
+    // RFC 8446 §6.2: a TLS error ends the connection, but Node goes on with the socket, up to an end that would hide the reason.
+    this.destroy();
   }
 
   /** No exception may leave an event of the socket: it would end the process. It ends this connection instead. */
