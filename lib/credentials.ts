@@ -35,6 +35,8 @@ export type ServerCredentials =
       /** Certificates of the CAs that vouch for clients; null: those of the runtime. */
       readonly rootCertificates: string | null;
       readonly clientCertificates: ClientCertificatePolicy;
+      /** Seal and open session tickets; null: keys of its own for each address that is listened on. */
+      readonly ticketKeys: Uint8Array | null;
     };
 
 /** TLS options of a channel. */
@@ -60,6 +62,8 @@ export interface TlsServerOptions {
   readonly rootCertificates?: Pem | null | undefined;
   /** Default `ignore`. With `request` a handler has to judge `peer.certificate` itself: it is not verified. */
   readonly clientCertificates?: ClientCertificatePolicy | undefined;
+  /** 48 secret random octets: servers that share them resume each other's TLS sessions. Default: keys of its own. */
+  readonly ticketKeys?: Uint8Array | null | undefined;
 }
 
 /** The names of `TlsServerOptions`. */
@@ -68,6 +72,7 @@ export const TLS_SERVER_OPTIONS: KnownOptions<TlsServerOptions> = {
   certificateChain: true,
   rootCertificates: true,
   clientCertificates: true,
+  ticketKeys: true,
 };
 
 const INSECURE: { readonly type: 'insecure' } = Object.freeze({ type: 'insecure' });
@@ -117,7 +122,7 @@ export function insecureServerCredentials(): ServerCredentials {
   return INSECURE;
 }
 
-/** TLS. Throws TypeError when key or chain is missing, a text is not PEM of its kind, or the client policy is none. */
+/** TLS. Throws TypeError when key or chain is missing, a text is not PEM of its kind, the client policy is none, or ticket keys are not 48 octets. */
 export function tlsServerCredentials(options: TlsServerOptions): ServerCredentials {
   const privateKey = pemText('privateKey', options.privateKey, PRIVATE_KEY);
   const certificateChain = pemText('certificateChain', options.certificateChain, CERTIFICATE);
@@ -136,6 +141,7 @@ export function tlsServerCredentials(options: TlsServerOptions): ServerCredentia
     certificateChain,
     rootCertificates,
     clientCertificates,
+    ticketKeys: sessionTicketKeys(options.ticketKeys),
   });
 }
 
@@ -172,6 +178,17 @@ function assertPair(privateKey: string | null, certificateChain: string | null):
   const [given, missing] =
     privateKey === null ? ['certificateChain', 'privateKey'] : ['privateKey', 'certificateChain'];
   throw new TypeError(`${given} is given without ${missing}: TLS needs both`);
+}
+
+/** What `node:tls` takes: a name, a key for HMAC and one for AES-128, of 16 octets each. */
+const TICKET_KEYS_OCTETS = 48;
+
+function sessionTicketKeys(keys: Uint8Array | null | undefined): Uint8Array | null {
+  if (keys === undefined || keys === null) return null;
+  if (!(keys instanceof Uint8Array) || keys.length !== TICKET_KEYS_OCTETS) {
+    throw new TypeError(`ticketKeys must be a Uint8Array of ${TICKET_KEYS_OCTETS} random octets`);
+  }
+  return Uint8Array.from(keys);
 }
 
 function hostName(name: string | null | undefined): string | null {

@@ -1,5 +1,5 @@
 /**
- * Every limit of purewire: name, unit, default and what happens beyond it. The one home of these numbers; the ids L1 … L32 are used in
+ * Every limit of purewire: name, unit, default and what happens beyond it. The one home of these numbers; the ids L1 … L33 are used in
  * SECURITY.md, in comments where a limit is enforced, and in test names. Parse-time caps are handed to framing as constructor values.
  */
 
@@ -148,6 +148,18 @@ export interface Limits {
   /** L32: closed streams remembered per connection: ids and time. Beyond: a late frame is judged by its id alone. */
   readonly maxRememberedStreams: number;
   readonly rememberedStreamMs: number;
+  /**
+   * L33: TLS sessions that a client keeps for its next connections to a server (RFC 8446 §2.2), each used once (§C.4). 0: every handshake
+   * is a full one. Beyond: the oldest is forgotten.
+   */
+  readonly maxTlsSessions: number;
+  /** L33: one session, the certificates in it included. Beyond: it is not kept. */
+  readonly maxTlsSessionOctets: number;
+  /**
+   * L33: time from a full handshake, which checks the server's certificate, to the next one (RFC 8446 §4.6.1), less when the certificate
+   * ends before. Beyond: its sessions, and those got by resuming them, are forgotten.
+   */
+  readonly maxTlsSessionAgeMs: number;
 }
 
 /** The defaults of both roles; what differs per role is in `SERVER_LIMITS` and `CLIENT_LIMITS`. */
@@ -222,6 +234,9 @@ const COMMON_LIMITS: Limits = {
   maxWaitingCalls: 10_000,
   maxRememberedStreams: 128,
   rememberedStreamMs: 2000,
+  maxTlsSessions: 8,
+  maxTlsSessionOctets: 32_768,
+  maxTlsSessionAgeMs: 3_600_000,
 };
 
 /** Defaults of a server connection. */
@@ -295,6 +310,9 @@ const BOUNDS: Partial<Record<keyof Limits, Bounds>> = {
   maxConnectionWindowOctets: [0, 0x7fff_ffff],
   maxWaitingCalls: AT_LEAST_ONE,
   maxRememberedStreams: [0, MAX_RING_ENTRIES],
+  maxTlsSessions: [0, 1000],
+  // RFC 8446 §4.6.1: no ticket is used for longer than seven days.
+  maxTlsSessionAgeMs: [0, 604_800_000],
 };
 
 /** Names of limits that need not be whole numbers; all others are counts or octets. */

@@ -62,6 +62,11 @@ export interface ServerOptions {
   readonly rootCertificates?: Pem | null | undefined;
   /** Whether clients are asked for a certificate, and must have one. `ignore` by default. */
   readonly clientCertificates?: ClientCertificatePolicy | undefined;
+  /**
+   * 48 secret random octets: servers that share them, such as worker threads with `reusePort` or machines behind one name, resume each
+   * other's TLS sessions. Each server has keys of its own by default; those of a `node:cluster` share theirs.
+   */
+  readonly ticketKeys?: Uint8Array | null | undefined;
   /** Host name or IP address of the interface to listen on. All interfaces, IPv4 and IPv6, by default. */
   readonly host?: string | undefined;
   /**
@@ -231,9 +236,10 @@ function addressOf(port: number, { host, path, reusePort }: ServerOptions): Serv
 }
 
 function credentialsOf(options: ServerOptions): ServerCredentials {
-  const { privateKey, certificateChain, rootCertificates, clientCertificates } = options;
+  const { privateKey, certificateChain, rootCertificates, clientCertificates, ticketKeys } =
+    options;
   const policy = clientCertificates === 'ignore' ? undefined : clientCertificates;
-  const given = [privateKey, certificateChain, rootCertificates, policy];
+  const given = [privateKey, certificateChain, rootCertificates, policy, ticketKeys];
   const isTls = given.some((part) => part !== undefined && part !== null);
   return isTls ? tlsServerCredentials(options) : insecureServerCredentials();
 }

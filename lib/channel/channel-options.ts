@@ -3,8 +3,9 @@
 import type { Clock } from '../../transport/clock.ts';
 import type { Connector } from '../../transport/connector.ts';
 import { CLIENT_LIMITS, type Limits, resolveLimits } from '../../transport/limits.ts';
-import { SocketConnector } from '../../transport/node/connect.ts';
+import { addressText, SocketConnector } from '../../transport/node/connect.ts';
 import { secureContext } from '../../transport/node/tls-context.ts';
+import { tlsSessions } from '../../transport/node/tls-sessions.ts';
 import type { TransportObserver } from '../../transport/observer.ts';
 import type { ChannelCredentials } from '../credentials.ts';
 import type { ErrorReporter } from '../error-reporter.ts';
@@ -121,11 +122,13 @@ export function socketConnector(
   target: Target,
   credentials: ChannelCredentials,
   clock: Clock,
+  limits: Limits = CLIENT_LIMITS,
 ): Connector {
   if (credentials.type === 'insecure') return new SocketConnector(target.endpoint, null, clock);
-  const tls = {
-    context: secureContext(credentials),
-    serverName: credentials.serverHostOverride ?? target.host,
-  };
+  const context = secureContext(credentials);
+  const serverName = credentials.serverHostOverride ?? target.host;
+  const address = addressText(target.endpoint);
+  const sessions = tlsSessions(credentials, serverName, address, limits);
+  const tls = { context, serverName, sessions };
   return new SocketConnector(target.endpoint, tls, clock);
 }

@@ -123,7 +123,7 @@ export class Channel implements CallFactory, ClientCallHost {
     this.#trips = new TripCounters();
     this.#subchannel = new Subchannel(
       {
-        connector: options.connector ?? socketConnector(parsed, credentials, this.clock),
+        connector: options.connector ?? socketConnector(parsed, credentials, this.clock, limits),
         clock: this.clock,
         limits,
         backoff: new Backoff(options.backoff),

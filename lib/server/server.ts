@@ -351,5 +351,6 @@ function noticeSayer(
 
 function serverTls(credentials: ServerCredentials): ServerTls | null {
   if (credentials.type === 'insecure') return null;
-  return { material: credentials, clientCertificates: credentials.clientCertificates };
+  const { clientCertificates, ticketKeys } = credentials;
+  return { material: credentials, clientCertificates, ticketKeys };
 }

@@ -55,7 +55,21 @@ await t.test('key and chain are given together or not at all', async (t) => {
     ...server,
     rootCertificates: null,
     clientCertificates: 'ignore',
+    ticketKeys: null,
   });
+});
+
+await t.test('ticket keys are 48 octets, copied', async (t) => {
+  const keys = new Uint8Array(48).fill(7);
+  const made = tlsServerCredentials({ ...server, ticketKeys: keys });
+  keys.fill(0);
+  t.strictSame(made.type === 'tls' && made.ticketKeys, new Uint8Array(48).fill(7));
+  for (const wrong of [new Uint8Array(47), new Uint8Array(49), 'x'.repeat(48)]) {
+    t.throws(() => tlsServerCredentials({ ...server, ticketKeys: wrong as Uint8Array }), {
+      name: 'TypeError',
+      message: 'ticketKeys must be a Uint8Array of 48 random octets',
+    });
+  }
 });
 
 await t.test('PEM comes as a string or as octets, and is checked for its kind', async (t) => {

@@ -18,6 +18,7 @@ interface Audit {
 const WAITS = 'back-pressure: something waits, nothing is refused';
 const CUTS = 'what is too long is cut';
 const PARTS = 'part of the limit above it';
+const FULL_HANDSHAKE = 'the next handshake is a full one';
 
 const AUDIT: Readonly<Record<keyof Limits, Audit>> = {
   maxConcurrentStreams: {
@@ -174,6 +175,9 @@ const AUDIT: Readonly<Record<keyof Limits, Audit>> = {
   },
   maxRememberedStreams: { tests: ['L32'], uncounted: 'a late frame is a glitch (L10)' },
   rememberedStreamMs: { tests: ['L32'], uncounted: 'a late frame is a glitch (L10)' },
+  maxTlsSessions: { tests: ['L33 the oldest session makes room'], uncounted: FULL_HANDSHAKE },
+  maxTlsSessionOctets: { tests: ['L33 a session that is too large'], uncounted: FULL_HANDSHAKE },
+  maxTlsSessionAgeMs: { tests: ['§4.6.1 L33 an hour after'], uncounted: FULL_HANDSHAKE },
 };
 
 const tests = projectFiles('test', /\.ts$/)

@@ -15,6 +15,7 @@ import {
   forbidRenegotiation,
   isProhibitedCipher,
 } from './tls-context.ts';
+import { TlsResumption, type TlsSessions } from './tls-sessions.ts';
 
 /** Where to connect: a TCP host (name or IP address without brackets) and port, or the path of a Unix socket. */
 export type SocketAddress =
@@ -26,6 +27,8 @@ export interface ClientTls {
   readonly context: SecureContext;
   /** The name that the server's certificate must be for, sent as SNI too unless it is an IP address. */
   readonly serverName: string;
+  /** Sessions to resume, of this context and name only; null, the default: every handshake is a full one. */
+  readonly sessions?: TlsSessions | null;
 }
 
 /**
@@ -73,6 +76,7 @@ class SocketConnectAttempt implements ConnectAttempt {
   readonly #read: SharedRead | null = SharedRead.create();
   readonly #target: SocketAddress;
   readonly #listener: ConnectListener;
+  readonly #resumption: TlsResumption | null;
   readonly #timer: Timer | null;
   #socket: Socket | null;
   /** What is being waited for. */
@@ -88,6 +92,8 @@ class SocketConnectAttempt implements ConnectAttempt {
   ) {
     this.#target = target;
     this.#listener = listener;
+    const sessions = tls?.sessions ?? null;
+    this.#resumption = sessions === null ? null : new TlsResumption(sessions, clock);
     this.#socket = null;
     this.#phase =
       'path' in target || nodeNet().isIP(target.host) !== 0 ? 'connection' : 'name lookup';
@@ -108,7 +114,9 @@ class SocketConnectAttempt implements ConnectAttempt {
   }
 
   cancel(): void {
-    if (this.#finish()) this.#socket?.destroy();
+    if (!this.#finish()) return;
+    if (this.#phase !== 'TLS handshake') this.#resumption?.putBack();
+    this.#socket?.destroy();
   }
 
   #openPlain(): Socket {
@@ -119,6 +127,7 @@ class SocketConnectAttempt implements ConnectAttempt {
   }
 
   #openTls(tls: ClientTls): Socket {
+    const session = this.#resumption?.octets ?? null;
     const options: ConnectionOptions = {
       // As on the listening side: a TLS connection that its peer has ended is over.
       ...connectOptions(this.#target, false),
@@ -127,10 +136,14 @@ class SocketConnectAttempt implements ConnectAttempt {
       ALPNProtocols: [ALPN_HTTP2],
       // SNI carries names only (RFC 6066 §3).
       ...(nodeNet().isIP(tls.serverName) === 0 ? { servername: tls.serverName } : {}),
+      ...(session === null ? {} : { session }),
+      // A resumed session was checked when it began: see `tlsSessions`.
       checkServerIdentity: (_host, certificate) => {
         // CVE-2026-21637: an exception in a TLS callback must not escape.
         try {
-          return nodeTls().checkServerIdentity(tls.serverName, certificate);
+          const fault = nodeTls().checkServerIdentity(tls.serverName, certificate);
+          if (fault === undefined) this.#resumption?.onVerified(certificate);
+          return fault;
         } catch (error) {
           return error instanceof Error ? error : new Error(String(error));
         }
@@ -138,6 +151,7 @@ class SocketConnectAttempt implements ConnectAttempt {
     };
     const socket = nodeTls().connect(options);
     this.#guard(socket);
+    socket.once('connect', () => this.#resumption?.onConnected(socket));
     socket.once('secureConnect', () => this.#onSecure(socket));
     return socket;
   }
@@ -157,7 +171,11 @@ class SocketConnectAttempt implements ConnectAttempt {
     socket.once('connect', () => {
       this.#phase = 'TLS handshake';
     });
-    socket.once('error', (error: Error) => this.#fail(error));
+    socket.once('error', (error: Error) => {
+      // TLS 1.3: a server that refuses the client's certificate says so after the client's handshake is done.
+      if (this.#done && /^ERR_(SSL|TLS)_/.test(errorCode(error))) this.#resumption?.onFailed();
+      this.#fail(error);
+    });
     socket.once('close', () =>
       this.#fail(new Error('the connection was closed while it was made')),
     );
@@ -177,6 +195,7 @@ class SocketConnectAttempt implements ConnectAttempt {
       );
     } else {
       forbidRenegotiation(socket);
+      this.#resumption?.onAccepted(socket);
       this.#succeed(socket);
     }
   }
@@ -186,7 +205,8 @@ class SocketConnectAttempt implements ConnectAttempt {
     const path = 'path' in this.#target ? this.#target.path : '';
     socket.ref();
     try {
-      this.#listener.onConnected(new SocketDuplex(socket, path, this.#read));
+      const certificate = this.#resumption?.certificate ?? null;
+      this.#listener.onConnected(new SocketDuplex(socket, path, this.#read, certificate));
     } catch {
       socket.destroy();
     }
@@ -202,6 +222,8 @@ class SocketConnectAttempt implements ConnectAttempt {
 
   #fail(error: unknown): void {
     if (!this.#finish()) return;
+    if (this.#phase === 'TLS handshake') this.#resumption?.onFailed();
+    else this.#resumption?.putBack();
     this.#socket?.destroy();
     const where = addressText(this.#target);
     const reason = describeConnectError(error, this.#phase);

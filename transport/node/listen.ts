@@ -17,6 +17,7 @@ import {
   secureContext,
   type TlsMaterial,
 } from './tls-context.ts';
+import { digest } from './tls-sessions.ts';
 
 /** What a server does about certificates of its clients. `require` refuses clients without one that `rootCertificates` vouch for. */
 export type ClientCertificates = 'ignore' | 'request' | 'require';
@@ -25,6 +26,8 @@ export type ClientCertificates = 'ignore' | 'request' | 'require';
 export interface ServerTls {
   readonly material: TlsMaterial;
   readonly clientCertificates: ClientCertificates;
+  /** 48 octets that seal and open session tickets; null, the default: the runtime makes its own for each listener. */
+  readonly ticketKeys?: Uint8Array | null;
 }
 
 /**
@@ -49,6 +52,8 @@ export interface ListenOptions {
 /** Connections that wait to be accepted; the system may cap it further. */
 const BACKLOG = 1024;
 const ACCEPT_ERROR_INTERVAL_MS = 1000;
+/** OpenSSL's SSL_MAX_SID_CTX_LENGTH. */
+const MAX_SESSION_ID_CONTEXT_OCTETS = 32;
 
 /**
  * Starts listening. Rejects with an Error that says what, where and what to do when the address cannot be used; with TypeError or
@@ -340,8 +345,16 @@ function handshakeKey(socket: Socket): string | null {
 }
 
 function tlsOptions(tls: ServerTls, options: ListenOptions): TlsOptions {
-  const { material, clientCertificates } = tls;
+  const { material, clientCertificates, ticketKeys } = tls;
+  const { rootCertificates, certificateChain } = material;
+  const policy = [certificateChain, rootCertificates, clientCertificates];
   return {
+    // A resumed session stands for the check of the client's certificate when it began, so it opens no listener that checks otherwise, were
+    // their ticket keys the same. The runtime's default is the same for all listeners of a program.
+    sessionIdContext: digest(policy).slice(0, MAX_SESSION_ID_CONTEXT_OCTETS),
+    ...(ticketKeys === undefined || ticketKeys === null
+      ? {}
+      : { ticketKeys: Buffer.from(ticketKeys) }),
     noDelay: true,
     minVersion: 'TLSv1.2',
     ALPNProtocols: [ALPN_HTTP2],

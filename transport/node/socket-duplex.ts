@@ -38,10 +38,10 @@ class SocketPeer implements PeerInfo {
   #tlsSocket: TLSSocket | null;
   #certificate: Uint8Array | null;
 
-  constructor(socket: Socket, unixPath: string) {
+  constructor(socket: Socket, unixPath: string, certificate: Uint8Array | null) {
     this.address = peerAddress(socket, unixPath);
     this.#tlsSocket = asTlsSocket(socket);
-    this.#certificate = null;
+    this.#certificate = certificate;
     this.tlsCipher = this.#tlsSocket === null ? null : cipherName(this.#tlsSocket);
   }
 
@@ -50,9 +50,9 @@ class SocketPeer implements PeerInfo {
       try {
         // Node answers null or an empty object when there is none, whatever its types say.
         const found = this.#tlsSocket.getPeerCertificate() as { raw?: Uint8Array } | null;
-        this.#certificate = found?.raw ?? null;
+        this.#certificate = found?.raw ?? this.#certificate;
       } catch {
-        this.#certificate = null;
+        // Gone with the socket.
       }
       this.#tlsSocket = null;
     }
@@ -158,9 +158,14 @@ export class SocketDuplex implements ByteDuplex, OctetSink {
 
   /**
    * `unixPath`: the path of the other end when it is a Unix socket, where known. `read`: the shared read that `socket` was made with, or
-   * null when it has none.
+   * null when it has none. `certificate`: what the peer has shown, for when the socket does not know (a resumed TLS session).
    */
-  constructor(socket: Socket, unixPath = '', read: SharedRead | null = null) {
+  constructor(
+    socket: Socket,
+    unixPath = '',
+    read: SharedRead | null = null,
+    certificate: Uint8Array | null = null,
+  ) {
     this.#socket = socket;
     this.#read = read;
     this.#listener = null;
@@ -177,7 +182,7 @@ export class SocketDuplex implements ByteDuplex, OctetSink {
     guardSocket(socket);
     (socket as OwnedSocket)[OWNER] = this;
     socket.on('close', onClose);
-    this.peer = new SocketPeer(socket, unixPath);
+    this.peer = new SocketPeer(socket, unixPath, certificate);
     this.#watchedOctets = asTlsSocket(socket) === null ? OCTETS_PER_TURN : WATCHED_TLS_OCTETS;
     if (socket.remoteAddress !== undefined) socket.setNoDelay(true);
   }
