@@ -1,6 +1,6 @@
 /**
- * Which requests a server answers by itself, before a method is looked up, and how (gRPC PROTOCOL-HTTP2). No interceptor sees them, so each
- * kind that no honest client sends has a token under which it is counted.
+ * Which requests a server answers by itself, and how (gRPC PROTOCOL-HTTP2). No interceptor and no behaviour sees them, so each kind has a
+ * token under which it is counted.
  */
 
 import type { HeaderList } from '../../framing/frame-handler.ts';
@@ -21,7 +21,7 @@ export interface Refusal {
   readonly message: string;
   /** Further fields, or null. */
   readonly fields: HeaderList | null;
-  /** What it is counted as; null when the transport has counted it, or honest clients have such requests. */
+  /** What it is counted as; null when the transport has counted it. */
   readonly token: string | null;
 }
 
@@ -89,8 +89,14 @@ export function unknownMethod(path: string): Refusal {
   return refusal(Status.UNIMPLEMENTED, `nothing is served at ${shown}`, 'request.unknown-method');
 }
 
-/** The answer to a request whose deadline had passed before its handler could run. */
-export function expiredRequest(): Refusal {
-  const message = 'deadline passed before the call could be served';
-  return refusal(Status.DEADLINE_EXCEEDED, message, null);
-}
+/**
+ * The answer to a request whose deadline passed before its handler could run. Counted apart: honest clients under load have those, and
+ * nothing of theirs may look like an offence (security reference, I7).
+ */
+export const EXPIRED: Refusal & { readonly token: string } = {
+  template: RESPONSE_TEMPLATE,
+  code: Status.DEADLINE_EXCEEDED,
+  message: 'deadline passed before the call could be served',
+  fields: null,
+  token: 'request.expired',
+};

@@ -56,6 +56,6 @@ export interface ServerCallHost {
   releaseSlot(call: SlotCall, resetByPeer?: boolean): void;
   /** The call is over but its handler has not settled: it lingers, and keeps its slot until `releaseSlot`. At most once per call. */
   handlerLingers(call: LingeringCall): void;
-  /** A limit or a check of the call engine has tripped; `token` is a constant. For counters. */
+  /** A limit or a check of the call engine has tripped, or a request has expired (`EXPIRED`); `token` is a constant. For counters. */
   onTrip?(token: string): void;
 }

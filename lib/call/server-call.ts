@@ -41,7 +41,7 @@ import {
   judgeUnaryRequest,
   UNFINISHED,
 } from './request-judgement.ts';
-import { expiredRequest, type Refusal, refusalOf, unknownMethod } from './request-refusal.ts';
+import { EXPIRED, type Refusal, refusalOf, unknownMethod } from './request-refusal.ts';
 import { costOfReset } from './reset-cost.ts';
 import { isReadByClient, ResponseCompression, switchCompression } from './response-compression.ts';
 import type { ServerCallHost, SlotCall } from './server-call-host.ts';
@@ -374,6 +374,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   #onDeadline(): void {
     this.#timer = null;
     if (this.#answered) return;
+    if (this.#listener === null) this.countTrip(EXPIRED.token);
     this.#abandon('expired', 'its deadline has passed');
     this.#host.readyQueue.pushSoon(this);
     const reset = (): void => this.#stream.reset(ErrorCode.CANCEL);
@@ -460,7 +461,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     if (this.deadlineMs !== Number.POSITIVE_INFINITY) {
       const leftMs = this.deadlineMs - this.#host.clock.now();
       if (leftMs <= 0) {
-        this.#refuse(expiredRequest());
+        this.#refuse(EXPIRED);
         return;
       }
       this.#timer = this.#host.clock.setTimer(leftMs, () => this.#onDeadline(), false);
@@ -482,7 +483,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     // The compiler does not know that acquireSlot may have called onSlot or onSlotRefused.
     if ((this.#slot as Slot) !== Slot.HELD) return false;
     if (!justJudged && this.#hasExpired()) {
-      this.#refuse(expiredRequest());
+      this.#refuse(EXPIRED);
       return false;
     }
     // Decompressed only now, so that calls that wait for a slot hold no more than they were sent.

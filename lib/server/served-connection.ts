@@ -15,6 +15,7 @@ import type { TripCounters } from '../../transport/trip-counters.ts';
 import type { ServerMethod } from '../call/call.ts';
 import { InflateSlots } from '../call/inflate-slots.ts';
 import { ReadyQueue } from '../call/ready-queue.ts';
+import { EXPIRED } from '../call/request-refusal.ts';
 import { acceptCall } from '../call/server-call.ts';
 import type { LingeringCall, ServerCallHost, SlotCall } from '../call/server-call-host.ts';
 import type { ScopeStorage } from '../call-scope.ts';
@@ -37,6 +38,8 @@ export interface ServedConnectionOptions {
   readonly methods: MethodTable;
   readonly lingering: LingeringRegister;
   readonly onUncaught: (error: unknown) => void;
+  /** A request's time was over before its handler could run. */
+  readonly onExpiredRequest: () => void;
   readonly onClosed: (connection: ServedConnection, reason: ConnectionCloseReason) => void;
   /** After `onClosed`, or with it: no handler of the connection runs any more. */
   readonly onQuiet: (connection: ServedConnection) => void;
@@ -165,6 +168,7 @@ export class ServedConnection implements ServerCallHost, ServerConnectionListene
   }
 
   onTrip(token: string): void {
-    this.#options.trips.count(token);
+    if (token === EXPIRED.token) this.#options.onExpiredRequest();
+    else this.#options.trips.count(token);
   }
 }

@@ -62,6 +62,11 @@ export interface ServerStats {
   readonly lingeringHandlers: ReadonlyMap<string, LingeringHandlers>;
   /** Calls that wait for a handler slot. */
   readonly waitingCalls: number;
+  /**
+   * Requests since the start whose time was over before their behaviours could run (DEADLINE_EXCEEDED). No offence, so not among `trips`:
+   * clients under load have some, and a server that is too slow for its callers has many.
+   */
+  readonly expiredRequests: number;
   /** How often each limit and each protocol check has tripped, by its token. */
   readonly trips: ReadonlyMap<string, number>;
 }
@@ -89,6 +94,7 @@ export class GrpcServer {
   /** Calls of `listen` under way, which `shutdown` waits for. */
   readonly #binding: Set<Promise<unknown>>;
   readonly #hold: ProcessHold;
+  #expiredRequests: number;
   #draining: boolean;
   #graceTimer: Timer | null;
   #graceEndsMs: number;
@@ -124,6 +130,7 @@ export class GrpcServer {
     this.#served = this.#servedOptions();
     this.#binding = new Set();
     this.#hold = new ProcessHold(this.#clock);
+    this.#expiredRequests = 0;
     this.#draining = false;
     this.#graceTimer = null;
     this.#graceEndsMs = Number.POSITIVE_INFINITY;
@@ -160,6 +167,7 @@ export class GrpcServer {
       runningHandlers,
       lingeringHandlers: this.#lingering.snapshot(),
       waitingCalls,
+      expiredRequests: this.#expiredRequests,
       trips: this.#trips.snapshot(),
     };
   }
@@ -240,6 +248,9 @@ export class GrpcServer {
       methods: this.#methods,
       lingering: this.#lingering,
       onUncaught: (error) => this.#report(error, 'server'),
+      onExpiredRequest: () => {
+        this.#expiredRequests++;
+      },
       onClosed: (connection, reason) => {
         this.#connections.delete(connection);
         this.#departed.add(connection);

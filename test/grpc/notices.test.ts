@@ -169,3 +169,22 @@ await t.test('a server that has ended says what it left out', async (t) => {
     '2 more connections were refused or ended: connection.preface-invalid',
   ]);
 });
+
+await t.test(
+  'requests that expire before their behaviours run are counted, and trip nothing',
+  async (t) => {
+    const { server, clock, pipe, lines } = serve(t, { maxRunningHandlers: 1 });
+    const timed = (timeout: string): Uint8Array => block(...STREAM, ['grpc-timeout', timeout]);
+    // One that runs past its deadline, one that waits for its slot, one that has no time when it comes.
+    pipe.feed(headers(1, timed('1S'), END_HEADERS));
+    pipe.feed(headers(3, timed('1S'), END_HEADERS));
+    pipe.feed(headers(5, timed('0S'), END_HEADERS));
+    await settle(1);
+    t.equal(server.stats().expiredRequests, 1);
+    clock.advance(1000);
+    await settle(1);
+    t.equal(server.stats().expiredRequests, 2);
+    t.strictSame([...server.stats().trips], []);
+    t.strictSame(lines, []);
+  },
+);

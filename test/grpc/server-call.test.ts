@@ -298,6 +298,7 @@ await t.test('L2 the deadline may pass while a call waits for its slot', async (
   t.strictSame(stream.log, ['reset 8']);
   t.equal(host.released, 1);
   t.strictSame(listener.log, []);
+  t.strictSame(host.trips, ['request.expired']);
 
   const late = new FakeServerHost();
   late.serve(BIDI);
@@ -310,6 +311,15 @@ await t.test('L2 the deadline may pass while a call waits for its slot', async (
   late.run();
   t.match(other.log[0] as string, 'grpc-status=4');
   t.equal(late.released, 1);
+  t.strictSame(late.trips, ['request.expired']);
+
+  const running = new FakeServerHost();
+  running.serve(BIDI);
+  running.accept(requestHeaders(BIDI.path, 'grpc-timeout', '1S'));
+  running.run();
+  running.clock.advance(1200);
+  running.run();
+  t.strictSame(running.trips, [], 'a handler that runs hears of it itself');
 });
 
 await t.test('a unary request takes a slot only when it is complete', async (t) => {
