@@ -7,8 +7,13 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const INVALID = 0xff;
 const PADDING = 0x3d;
 
-const SEXTETS = new Uint8Array(256).fill(INVALID);
-for (let i = 0; i < ALPHABET.length; i++) SEXTETS[ALPHABET.charCodeAt(i)] = i;
+const SEXTETS = sextetsByCharacter();
+
+function sextetsByCharacter(): Uint8Array {
+  const sextets = new Uint8Array(256).fill(INVALID);
+  for (let i = 0; i < ALPHABET.length; i++) sextets[ALPHABET.charCodeAt(i)] = i;
+  return sextets;
+}
 
 function sextet(text: string, index: number): number {
   return SEXTETS[text.charCodeAt(index)] ?? INVALID;

@@ -19,9 +19,12 @@ const NOT_IN_NAMES = 0;
 const IN_NAMES = 1;
 
 /** Lower-case token characters (RFC 9110 §5.6.2 without capitals, RFC 9113 §8.2.1). */
-const NAME_CHARACTERS = new Uint8Array(256);
-for (const character of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") {
-  NAME_CHARACTERS[character.charCodeAt(0)] = IN_NAMES;
+const NAME_CHARACTERS = characterTable("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz");
+
+function characterTable(characters: string): Uint8Array {
+  const table = new Uint8Array(256);
+  for (let i = 0; i < characters.length; i++) table[characters.charCodeAt(i)] = IN_NAMES;
+  return table;
 }
 
 const NUL = 0x00;

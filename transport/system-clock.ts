@@ -84,8 +84,8 @@ function append(list: WheelTimer, timer: WheelTimer): void {
 export class SystemClock implements Clock {
   readonly #runtime: TimerRuntime;
   readonly #originMs: number;
-  /** List heads, ring after ring. */
-  readonly #slots: readonly WheelTimer[];
+  /** List heads, ring after ring, each made when its slot is first needed. */
+  readonly #slots: (WheelTimer | undefined)[];
   /** One bit per slot of each ring; a set bit may stand for a list that cancelling has emptied since. */
   readonly #occupied: Int32Array;
   /** Timers whose tick has come and which have not fired yet. */
@@ -105,10 +105,7 @@ export class SystemClock implements Clock {
   constructor(runtime: TimerRuntime = globalRuntime, originMs: number = runtime.now()) {
     this.#runtime = runtime;
     this.#originMs = originMs;
-    this.#slots = Array.from(
-      { length: LEVELS * SLOTS },
-      () => new WheelTimer(null, 0, null, false),
-    );
+    this.#slots = new Array<WheelTimer | undefined>(LEVELS * SLOTS).fill(undefined);
     this.#occupied = new Int32Array(LEVELS);
     this.#due = new WheelTimer(null, 0, null, false);
     this.#tick = 0;
@@ -187,7 +184,12 @@ export class SystemClock implements Clock {
   }
 
   #slotList(index: number): WheelTimer {
-    return this.#slots[index] ?? this.#due;
+    let list = this.#slots[index];
+    if (list === undefined) {
+      list = new WheelTimer(null, 0, null, false);
+      this.#slots[index] = list;
+    }
+    return list;
   }
 
   /** Start of the earliest occupied slot; Infinity when the wheel is empty. Clears the bits of lists found empty. */

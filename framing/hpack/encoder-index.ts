@@ -6,7 +6,7 @@
 import { HEADER_FIELD_OVERHEAD_OCTETS } from '../constants.ts';
 import { DynamicTable } from './dynamic-table.ts';
 import { type IndexingPolicy, policyOf } from './indexing-policy.ts';
-import { STATIC_INDEX, STATIC_TABLE_LENGTH, type StaticName } from './static-table.ts';
+import { STATIC_TABLE_LENGTH, type StaticName, staticNameOf } from './static-table.ts';
 
 // A name may insert this many values that never came again. Each repeat earns one insertion back, so names whose values do repeat go on
 // inserting, and request ids under any name stop after four. Found by trial on the http2jp stories; 1 … 8 differ by less than 1 %.
@@ -47,7 +47,7 @@ export class NameRecord {
   constructor(name: string) {
     this.name = name;
     this.policy = policyOf(name);
-    this.staticName = STATIC_INDEX.get(name) ?? NO_STATIC_NAME;
+    this.staticName = staticNameOf(name) ?? NO_STATIC_NAME;
   }
 }
 

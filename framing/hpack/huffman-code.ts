@@ -11,7 +11,7 @@ export const MAX_CODE_BITS = 30;
 
 /** Code lengths in bits by symbol, 0 … 256. */
 // biome-ignore format: sixteen symbols a line
-export const CODE_BITS: Uint8Array = Uint8Array.of(
+export const CODE_BITS: Uint8Array = new Uint8Array([
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28,
   28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28,
   6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6,
@@ -29,7 +29,7 @@ export const CODE_BITS: Uint8Array = Uint8Array.of(
   20, 24, 20, 21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23,
   26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26,
   30,
-);
+]);
 
 /** All symbols, shortest code first and in code order. */
 export const SYMBOLS_IN_CODE_ORDER: Uint16Array = new Uint16Array(EOS + 1);
@@ -42,16 +42,19 @@ export const FIRST_POSITION: Int32Array = new Int32Array(MAX_CODE_BITS + 1);
 /** Codes by symbol, 0 … 256, in the low bits. */
 export const CODES: Int32Array = new Int32Array(EOS + 1);
 
-let nextCode = 0;
-let position = 0;
-for (let bits = 1; bits <= MAX_CODE_BITS; bits++) {
-  nextCode *= 2;
-  FIRST_CODE[bits] = nextCode;
-  FIRST_POSITION[bits] = position;
-  for (let symbol = 0; symbol <= EOS; symbol++) {
-    if (CODE_BITS[symbol] !== bits) continue;
-    SYMBOLS_IN_CODE_ORDER[position++] = symbol;
-    CODES[symbol] = nextCode++;
+countOutCodes();
+
+function countOutCodes(): void {
+  for (let symbol = 0; symbol <= EOS; symbol++) CODE_COUNT[CODE_BITS[symbol]!]!++;
+  for (let bits = 1; bits <= MAX_CODE_BITS; bits++) {
+    FIRST_CODE[bits] = (FIRST_CODE[bits - 1]! + CODE_COUNT[bits - 1]!) * 2;
+    FIRST_POSITION[bits] = FIRST_POSITION[bits - 1]! + CODE_COUNT[bits - 1]!;
   }
-  CODE_COUNT[bits] = nextCode - FIRST_CODE[bits]!;
+  const counted = new Int32Array(MAX_CODE_BITS + 1);
+  for (let symbol = 0; symbol <= EOS; symbol++) {
+    const bits = CODE_BITS[symbol]!;
+    const nth = counted[bits]!++;
+    SYMBOLS_IN_CODE_ORDER[FIRST_POSITION[bits]! + nth] = symbol;
+    CODES[symbol] = FIRST_CODE[bits]! + nth;
+  }
 }

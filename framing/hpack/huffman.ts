@@ -24,9 +24,16 @@ const LOOKUP_MASK = (1 << LOOKUP_BITS) - 1;
 const LOOKUP: Int32Array = new Int32Array(1 << LOOKUP_BITS);
 
 /** By symbol: the code above its length in bits (0-4), so that one load gets both; 0 for codes of more than 24 bits. */
-const PACKED_CODES: Int32Array = Int32Array.from(CODES, (code, symbol) =>
-  CODE_BITS[symbol]! <= 24 ? (code << 5) | CODE_BITS[symbol]! : 0,
-);
+const PACKED_CODES: Int32Array = packedCodes();
+
+function packedCodes(): Int32Array {
+  const packed = new Int32Array(EOS + 1);
+  for (let symbol = 0; symbol <= EOS; symbol++) {
+    const bits = CODE_BITS[symbol]!;
+    if (bits <= 24) packed[symbol] = (CODES[symbol]! << 5) | bits;
+  }
+  return packed;
+}
 
 /** At the first decoding, not when the module is loaded: it takes part of a millisecond. */
 function fillLookup(): void {

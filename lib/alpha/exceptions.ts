@@ -39,13 +39,20 @@ export class ExpirationError extends RpcError {
   }
 }
 
-for (const errorClass of [CancellationError, ExpirationError]) {
+/** Gives instances of `errorClass` its name: on the prototype, as for built-in errors, so that subclasses can do the same. */
+export function nameInstances(errorClass: {
+  readonly name: string;
+  readonly prototype: Error;
+}): void {
   Object.defineProperty(errorClass.prototype, 'name', {
     value: errorClass.name,
     writable: true,
     configurable: true,
   });
 }
+
+nameInstances(CancellationError);
+nameInstances(ExpirationError);
 
 /** The status codes that have an exception class of their own; every other code is a plain `RpcError`. */
 export const ERROR_OF_STATUS: ReadonlyMap<

@@ -11,7 +11,7 @@ import type { Metadata } from '../metadata.ts';
 import type { RpcError } from '../rpc-error.ts';
 import { Status } from '../status.ts';
 import type { BoundMethod } from './bound-method.ts';
-import { rpcErrorOfStatus } from './exceptions.ts';
+import { nameInstances, rpcErrorOfStatus } from './exceptions.ts';
 import type { PumpControl } from './message-pump.ts';
 import { ReceivedMetadata } from './response-metadata.ts';
 import { NO_RESPONSE } from './rpc-fault.ts';
@@ -37,13 +37,8 @@ export class TimeoutError extends Error {
   }
 }
 
-for (const errorClass of [CancelledError, TimeoutError]) {
-  Object.defineProperty(errorClass.prototype, 'name', {
-    value: errorClass.name,
-    writable: true,
-    configurable: true,
-  });
-}
+nameInstances(CancelledError);
+nameInstances(TimeoutError);
 
 /** A computation in progress elsewhere. */
 export interface Future<Value> extends PromiseLike<Value> {

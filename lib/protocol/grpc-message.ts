@@ -1,7 +1,8 @@
 /** Percent-encoding of `grpc-message` (gRPC PROTOCOL-HTTP2, Status-Message): octet by octet over UTF-8, never failing in either direction. */
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+// Made at their first use: most texts are plain.
+let encoder: TextEncoder | null = null;
+let decoder: TextDecoder | null = null;
 
 const PERCENT = 0x25;
 const HEX = '0123456789ABCDEF';
@@ -32,6 +33,7 @@ export function encodeGrpcMessage(text: string, maxOctets: number): string {
     return text;
   }
   // Every UTF-16 unit takes an octet or more, so what is behind this many cannot be part of the result.
+  encoder ??= new TextEncoder();
   const octets = encoder.encode(text.slice(0, maxOctets));
   let encoded = '';
   let complete = 0;
@@ -73,5 +75,6 @@ export function decodeGrpcMessage(value: string): string {
       octets[length++] = code;
     }
   }
+  decoder ??= new TextDecoder('utf-8', { ignoreBOM: true });
   return decoder.decode(octets.subarray(0, length));
 }
