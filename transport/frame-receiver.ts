@@ -519,8 +519,11 @@ export class FrameReceiver implements FrameHandler {
 
   /** Gives `octets` of a stream back to its window. Called by streams. */
   creditStream(stream: Http2Stream, octets: number): void {
-    this.#connection.guard.onConsumed(octets);
-    this.#announce(stream, stream.receiveWindow.release(octets, this.#connection.clock.now()));
+    const { guard, output, nowMs, clock } = this.#connection;
+    guard.onConsumed(octets);
+    // Most messages are used within the read that brought them, whose clock reading is good enough for a matter of seconds.
+    const usedMs = output.inRead ? nowMs : clock.now();
+    this.#announce(stream, stream.receiveWindow.release(octets, usedMs));
   }
 
   #announce(stream: Http2Stream, increment: number): void {
