@@ -116,8 +116,12 @@ export class MessageQueue implements MessageSink, Borrower {
     return released;
   }
 
-  /** Copies what is held of lent chunks, and lets go of chunks that only a few octets are left of. */
+  /** Lets go of chunks that only a few octets are left of; what is held of lent ones is copied when the loan ends, if it is held then. */
   compact(): void {
+    if (!this.#borrows) this.#compact();
+  }
+
+  #compact(): void {
     const { chunk, start, end } = this;
     if (chunk !== null && !this.#firstCompacted) {
       this.#firstCompacted = true;
@@ -133,7 +137,7 @@ export class MessageQueue implements MessageSink, Borrower {
   /** For the loan. */
   secure(): void {
     this.#borrows = false;
-    this.compact();
+    this.#compact();
   }
 
   /** Forgets everything held; the call is over. */

@@ -95,6 +95,29 @@ await t.test('a message taken during the read is handed on where it lies', async
   });
 });
 
+await t.test(
+  'messages that wait for their turn within the read are copied only at its end',
+  async (t) => {
+    const queue = new MessageQueue(100);
+    const input = Uint8Array.of(...message('first'), ...message('second'), ...message('third'));
+    read(input, (chunk) => {
+      queue.push(chunk, 0, 10);
+      queue.push(chunk, 10, 21);
+      queue.push(chunk, 21, 31);
+      // What a call does that has delivered as many as others let it.
+      queue.compact();
+      t.equal(queue.chunk, chunk);
+      queue.shift();
+      queue.compact();
+      t.equal(queue.chunk, chunk);
+    });
+    t.equal(textOf(queue.chunk?.subarray(queue.start, queue.end) ?? input), 'second');
+    t.equal(queue.chunk?.buffer.byteLength, 6, 'F10: nothing else is kept with it');
+    queue.shift();
+    t.equal(textOf(queue.chunk?.subarray(queue.start, queue.end) ?? input), 'third');
+  },
+);
+
 await t.test('as few octets as a prefix are kept too, behind a message that waits', async (t) => {
   // What comes last of many responses: the prefix of an empty message, in a DATA frame of its own.
   const empty = message('');
