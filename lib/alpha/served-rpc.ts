@@ -103,8 +103,9 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
       this.admit();
     } else {
       this.#interception = new ServerInterception(interceptors, this.#context, this);
-      // Those of a unary request wait for it, which is complete already: what they call next in is around the behaviour.
-      if (method.descriptor.requestStreaming) this.#interception.start();
+      // Those of a unary request wait for it, which is complete already: what they call next in is around the behaviour. Not if it is
+      // compressed: what they refuse is not decompressed.
+      if (method.descriptor.requestStreaming || call.holdsRequest) this.#interception.start();
     }
   }
 
@@ -146,6 +147,20 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
     else this.#begin(request);
   }
 
+  /** As the engine's delivery does, but in the async context of the interceptors. */
+  #receiveLate(request: Uint8Array): void {
+    if (!this.#context.isActive()) return;
+    try {
+      this.#receive(request, 0, request.length);
+    } catch (error) {
+      this.#method.report(error, 'request');
+      this.#fail(Status.INTERNAL, 'request message could not be read', null, {
+        abortion: Abortion.NETWORK_FAILURE,
+        cause: error,
+      });
+    }
+  }
+
   onHalfClose(): void {
     if (this.#interception !== null) this.#interception.isHalfClosed = true;
     this.#requests?.end(); // Not if they have failed: that stands.
@@ -172,8 +187,15 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
       this.#begin(this.#requests);
       return;
     }
-    const held = this.#interception?.takeHeld() ?? null;
-    if (held !== null) this.#receive(held.chunk, held.start, held.end);
+    const interception = this.#interception;
+    if (interception === null) return;
+    const held = interception.takeHeld();
+    if (held !== null) {
+      this.#receive(held.chunk, held.start, held.end);
+    } else if (this.#call.holdsRequest) {
+      interception.awaitRequest((request) => this.#receiveLate(request));
+      this.#call.request(1);
+    }
   }
 
   giveUp(): void {

@@ -9,6 +9,7 @@ import { Status } from '../status.ts';
 import { InterceptorChain, NONE, Outcome } from './interceptor-chain.ts';
 import type { RpcObserver, ServerInterceptor } from './interceptors.ts';
 import { Abortion, type RpcContext } from './interfaces.ts';
+import { Deferred } from './promise-holder.ts';
 import { statusCarriedBy } from './rpc-fault.ts';
 
 /** What the client reads for an exception that carries no status: nothing of the exception itself. */
@@ -44,6 +45,8 @@ export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver
   abortion: Abortion;
   /** The unary request, as long as the behaviour may not run. */
   #held: HeldRequest | null;
+  /** Set when the behaviour may run, but the request has to be decompressed first. */
+  #arrival: Deferred<Uint8Array> | null;
   readonly #handler: InterceptedHandler;
   #hasConcluded: boolean;
 
@@ -58,6 +61,7 @@ export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver
     this.isSettleDue = false;
     this.abortion = Abortion.SERVICER_FAILURE;
     this.#held = null;
+    this.#arrival = null;
     this.#handler = handler;
     this.#hasConcluded = false;
   }
@@ -78,13 +82,26 @@ export class ServerInterception extends InterceptorChain<RpcContext, RpcObserver
     this.enter();
   }
 
-  /** As `start`, with the unary request in a range that is lent: interceptors that let it wait have it copied. */
+  /**
+   * As `start`, with the unary request in a range that is lent: interceptors that let it wait have it copied. Or the request that they have
+   * let pass already.
+   */
   startWith(chunk: Uint8Array, start: number, end: number): void {
+    if (this.#arrival !== null) {
+      this.#arrival.resolve(keptRange(chunk, start, end));
+      return;
+    }
     this.#held = { chunk, start, end };
     this.enter();
     if (this.#held === null) return;
     const kept = keptRange(chunk, start, end);
     this.#held = { chunk: kept, start: 0, end: kept.length };
+  }
+
+  /** Runs `use`, which must not throw, with the request that is on its way; in the async context of the innermost `next`, hence a promise. */
+  awaitRequest(use: (request: Uint8Array) => void): void {
+    this.#arrival = new Deferred();
+    void this.#arrival.promise.then(use);
   }
 
   /** The behaviour has ended, or the request or its response was refused. */

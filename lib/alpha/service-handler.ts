@@ -33,6 +33,11 @@ export function serverMethods(
     }
     const descriptor = methodDescriptor(serviceName, name, description.cardinality());
     const method = new ServedMethod(descriptor, description, clock, report, interceptors);
-    return { method: descriptor, handler: (call) => new ServedRpc(method, call) };
+    return {
+      method: descriptor,
+      handler: (call) => new ServedRpc(method, call),
+      // What interceptors refuse costs no decompression.
+      readsOnDemand: interceptors !== null,
+    };
   });
 }

@@ -117,7 +117,9 @@ export interface ServerCall {
   readonly abortReason: string;
   /** Requests that the API may keep deserialized ahead of their reader (L18): it asks for no more meanwhile. */
   readonly maxUndeliveredMessages: number;
-  /** Wants `messages` more request messages; request-unary methods need not call it. */
+  /** The request of a request-unary method with `readsOnDemand` is compressed: `request(1)` has it decompressed and delivered. */
+  readonly holdsRequest: boolean;
+  /** Wants `messages` more request messages; request-unary methods need not call it unless `holdsRequest`. */
   request(messages: number): void;
   /** Sends initial metadata now; null for none. Otherwise it leaves with the first message. Ignored when already sent. */
   sendMetadata(metadata: HeaderList | null): void;
@@ -146,4 +148,6 @@ export type ServerCallHandler = (call: ServerCall) => ServerCallListener;
 export interface ServerMethod {
   readonly method: MethodDescriptor;
   readonly handler: ServerCallHandler;
+  /** True: the handler begins before the compressed request of a request-unary method is decompressed. */
+  readonly readsOnDemand?: boolean;
 }

@@ -5,7 +5,7 @@ import { Status } from '../status.ts';
 import type { MessageQueue } from './message-queue.ts';
 
 /** The text for a request that ends inside a message. */
-export const INCOMPLETE_REQUEST = 'the last request message is incomplete';
+export const INCOMPLETE_TEXT = 'the last request message is incomplete';
 
 /** What is wrong with a request. */
 export interface RequestFault {
@@ -25,7 +25,7 @@ const NONE: RequestFault = {
   code: Status.UNIMPLEMENTED,
   message: 'client sent no request message to a unary method',
 };
-const INCOMPLETE: RequestFault = { code: Status.INTERNAL, message: INCOMPLETE_REQUEST };
+const INCOMPLETE: RequestFault = { code: Status.INTERNAL, message: INCOMPLETE_TEXT };
 
 /** Judges what has come of a unary request; `ended`: nothing more comes. The limit of a message is not judged here. */
 export function judgeUnaryRequest(

@@ -35,12 +35,7 @@ import { EXPIRY_RESET_DELAY_MS } from './expiry.ts';
 import { LATER, READABLE } from './message-inflater.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { ReadyEntry } from './ready-queue.ts';
-import {
-  COMPLETE,
-  INCOMPLETE_REQUEST,
-  judgeUnaryRequest,
-  UNFINISHED,
-} from './request-judgement.ts';
+import { COMPLETE, INCOMPLETE_TEXT, judgeUnaryRequest, UNFINISHED } from './request-judgement.ts';
 import { EXPIRED, type Refusal, refusalOf, unknownMethod } from './request-refusal.ts';
 import { costOfReset } from './reset-cost.ts';
 import { isReadByClient, ResponseCompression, switchCompression } from './response-compression.ts';
@@ -130,6 +125,10 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   // ---- ServerCall: the API's side -------------------------------------------------------------------------------------------------
   get maxUndeliveredMessages(): number {
     return this.#host.limits.maxUndeliveredMessages;
+  }
+
+  get holdsRequest(): boolean {
+    return !this.method.requestStreaming && this.#received.flags !== 0;
   }
 
   request(messages: number): void {
@@ -482,17 +481,13 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     }
     // The compiler does not know that acquireSlot may have called onSlot or onSlotRefused.
     if ((this.#slot as Slot) !== Slot.HELD) return false;
-    if (!justJudged && this.#hasExpired()) {
+    if (!justJudged && this.deadlineMs <= this.#host.clock.now()) {
       this.#refuse(EXPIRED);
       return false;
     }
+    if (this.method.requestStreaming || this.#received.flags === 0) return true;
     // Decompressed only now, so that calls that wait for a slot hold no more than they were sent.
-    return this.method.requestStreaming || this.#received.flags === 0 || this.#isReadable();
-  }
-
-  #hasExpired(): boolean {
-    const { deadlineMs } = this;
-    return deadlineMs !== Number.POSITIVE_INFINITY && deadlineMs <= this.#host.clock.now();
+    return this.#served.readsOnDemand === true || this.#isReadable();
   }
 
   #startHandler(): void {
@@ -537,6 +532,8 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   #deliverRequest(listener: ServerCallListener): void {
     const received = this.#received;
     if (!this.method.requestStreaming) {
+      const isHeld = received.chunk !== null && received.flags !== 0;
+      if (isHeld && (this.#demand === 0 || !this.#isReadable())) return;
       const { chunk, start, end } = received;
       if (chunk === null) return;
       received.clear();
@@ -560,7 +557,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     if (!this.#requestEnded) {
       this.#awaitRest();
     } else if (received.octetsBehind > 0) {
-      this.#failRunning(Status.INTERNAL, INCOMPLETE_REQUEST);
+      this.#failRunning(Status.INTERNAL, INCOMPLETE_TEXT);
     } else if (!this.#halfCloseDelivered) {
       this.#halfCloseDelivered = true;
       this.#tell(listener, ListenerEvent.HALF_CLOSE);

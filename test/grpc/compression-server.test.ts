@@ -61,6 +61,66 @@ await t.test('a unary request is decompressed once it has a handler slot', async
   t.equal(listener.log[1]!.split(' ').length, 1 + 3 * LONG.length);
 });
 
+await t.test(
+  'with readsOnDemand a unary request is decompressed when the handler asks for it',
+  async (t) => {
+    const codec = new ManualCodec();
+    const host = new FakeServerHost({}, manualSettings(codec, false));
+    for (const method of [UNARY, SERVER_STREAM]) {
+      for (const [octets, atOnce] of [
+        [[7], 1],
+        [LONG, 0],
+      ] as const) {
+        codec.atOnce = 0;
+        const listener = host.serve(method, true);
+        const stream = host.accept(requestHeaders(method.path, 'grpc-encoding', 'manual'));
+        stream.receive(prefixed(manuallyCompressed([...octets]), 1), true);
+        host.run();
+        t.strictSame(listener.log, ['handler']);
+        t.equal(listener.call!.holdsRequest, true);
+        t.strictSame([codec.atOnce, codec.decompressions.length], [0, 0]);
+        listener.call!.request(1);
+        host.run();
+        t.strictSame([codec.atOnce, codec.decompressions.length], [atOnce, 1 - atOnce]);
+        codec.finishDecompression();
+        host.run();
+        t.equal(listener.log.length, 2);
+        t.equal(listener.log[1]!.split(' ').length, 1 + 3 * octets.length);
+      }
+    }
+  },
+);
+
+await t.test('readsOnDemand: what is refused or cancelled is never decompressed', async (t) => {
+  for (const end of ['refused', 'cancelled', 'asked for too late'] as const) {
+    const codec = new ManualCodec();
+    const host = new FakeServerHost({}, manualSettings(codec, false));
+    const listener = host.serve(UNARY, true);
+    const stream = host.accept(requestHeaders(UNARY.path, 'grpc-encoding', 'manual'));
+    stream.receive(prefixed(manuallyCompressed([7]), 1), true);
+    host.run();
+    if (end === 'refused') listener.call!.close(Status.UNAUTHENTICATED, 'no', null);
+    else stream.close(8, Initiator.REMOTE);
+    if (end === 'asked for too late') listener.call!.request(1);
+    host.run();
+    t.strictSame([codec.atOnce, codec.decompressions.length], [0, 0], end);
+    t.notOk(
+      listener.log.some((line) => line.startsWith('message')),
+      end,
+    );
+  }
+});
+
+await t.test('readsOnDemand: requests that are not compressed come unasked', async (t) => {
+  const codec = new ManualCodec();
+  const host = new FakeServerHost({}, manualSettings(codec, false));
+  const listener = host.serve(UNARY, true);
+  const stream = host.accept(requestHeaders(UNARY.path, 'grpc-encoding', 'manual'));
+  stream.receive(prefixed([1, 2]), true);
+  host.run();
+  t.strictSame(listener.log, ['handler', 'message [1 2]']);
+});
+
 await t.test('a stream of requests keeps its order, half-close included', async (t) => {
   const { codec, host, listener } = serve(CLIENT_STREAM);
   const stream = host.accept(requestHeaders(CLIENT_STREAM.path, 'grpc-encoding', 'manual'));

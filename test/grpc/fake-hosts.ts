@@ -223,10 +223,11 @@ export class FakeServerHost implements ServerCallHost {
   }
 
   /** Serves `method` with a recorder, which is returned. */
-  serve(method: MethodDescriptor): RecordingServerListener {
+  serve(method: MethodDescriptor, readsOnDemand = false): RecordingServerListener {
     const listener = new RecordingServerListener();
     this.methods.set(method.path, {
       method,
+      readsOnDemand,
       handler: (call) => {
         listener.log.push('handler');
         listener.call = call;
