@@ -49,6 +49,16 @@ export const controlName = 'control';
 /** Another revision of the subject. */
 export const againstName = 'against';
 
+/** Clients that can resume TLS sessions, by themselves or through an option. */
+const resuming: readonly string[] = [
+  'raw-echo',
+  subjectName,
+  controlName,
+  againstName,
+  'node-http2',
+  'grpc-go',
+];
+
 /** All implementation names with their descriptions, for `--help`. */
 export function describeImplementations(): readonly { name: string; description: string }[] {
   return implementations;
@@ -81,6 +91,9 @@ export function whyNot(arm: Arm, workload: Workload): string | null {
   if (rawClient && kind === 'open-loop') return 'the raw echo has no calls to do that with';
   if (kind === 'connect' && /^(framed-|grpc-cpp)/.test(arm.client.name)) {
     return `${arm.client.name} keeps its connections`;
+  }
+  if (workload.load.resumeTls && !resuming.includes(arm.client.name)) {
+    return `${arm.client.name} gives no access to the TLS sessions of its connections`;
   }
   if (kind === 'open-loop' && arm.client.program !== null) {
     return `${arm.client.name} has no open-loop client`;

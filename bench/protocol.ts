@@ -32,6 +32,8 @@ export interface Load {
   readonly metadataEntries: number;
   /** Each side has one interceptor, which sees metadata and status of each call; see worker/interception.ts. */
   readonly interceptors: boolean;
+  /** `connect` over TLS: connections resume the sessions of earlier ones, each once; else every handshake is a full one. */
+  readonly resumeTls: boolean;
   /** Records a latency per call. */
   readonly latency: boolean;
 }

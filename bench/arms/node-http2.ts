@@ -16,6 +16,7 @@ import {
 } from '../worker/bench-arm.ts';
 import { codecs, patternedBody } from '../worker/messages.ts';
 import { type DownloadSlot, type EchoSlot, runSlots, type UploadSlot } from '../worker/slots.ts';
+import { resumption } from './sockets.ts';
 
 const responseHeaders = { ':status': 200, 'content-type': 'application/grpc' };
 const manyStreams = 2 ** 20;
@@ -52,6 +53,7 @@ export async function startServer({ tls }: ServerSettings): Promise<BenchServer>
 
 export async function startClient(settings: ClientSettings): Promise<BenchClient> {
   const { load, tls, port } = settings;
+  const tlsSessions: Buffer[] | null = load.resumeTls ? [] : null;
   const open = async (): Promise<http2.ClientHttp2Session> => {
     const session =
       tls === null
@@ -59,7 +61,11 @@ export async function startClient(settings: ClientSettings): Promise<BenchClient
         : http2.connect(`https://127.0.0.1:${port}`, {
             ca: tls.certificate,
             servername: serverName,
+            ...resumption(tlsSessions),
           });
+    if (tlsSessions !== null) {
+      session.socket.on('session', (octets: Buffer) => tlsSessions.push(octets));
+    }
     await once(session, 'connect');
     return session;
   };

@@ -142,8 +142,10 @@ function openStub(
       ? {}
       : { secure: true, rootCertificates: tls.certificate, serverHostOverride: serverName }),
     ...(wanted.interceptors ? { interceptors: [around] } : {}),
-    // A full handshake for each connection. Older revisions make no other, and do not know the limit.
-    ...('maxTlsSessions' in purewire.edge ? { limits: { maxTlsSessions: 0 } } : {}),
+    // By itself it resumes; older revisions make full handshakes only, and do not know the limit.
+    ...('maxTlsSessions' in purewire.edge && !wanted.resumeTls
+      ? { limits: { maxTlsSessions: 0 } }
+      : {}),
   };
   const stub = purewire.stub(serviceName, methods, '127.0.0.1', port, options).open();
   const unary =

@@ -38,6 +38,9 @@ interface Shape {
   readonly messages: number;
 }
 
+/** Of all connections of this process. */
+const tlsSessions: Buffer[] = [];
+
 const filler = Buffer.alloc(262_144, 0x5a);
 
 /** A server that knows only octet counts. */
@@ -160,8 +163,11 @@ class RawClientConnection {
 
   static async open(settings: ClientSettings, shape: Shape): Promise<RawClientConnection> {
     const connection = new RawClientConnection(shape, settings.load.latency);
-    connection.#socket = await connect(settings.port, settings.tls, (_chunk, length) =>
-      connection.#receive(length),
+    connection.#socket = await connect(
+      settings.port,
+      settings.tls,
+      (_chunk, length) => connection.#receive(length),
+      settings.load.resumeTls ? tlsSessions : null,
     );
     connection.#socket.on('error', (error) => {
       throw error;

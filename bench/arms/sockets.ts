@@ -39,11 +39,15 @@ export function listen(
   });
 }
 
-/** Connects to 127.0.0.1; resolves once connected, over TLS once the handshake is done. */
+/**
+ * Connects to 127.0.0.1; resolves once connected, over TLS once the handshake is done. `sessions`: TLS sessions to resume, each once, and
+ * where new ones go; null: a full handshake.
+ */
 export function connect(
   port: number,
   material: TlsMaterial | null,
   onOctets: OnOctets,
+  sessions: Buffer[] | null = null,
 ): Promise<net.Socket> {
   const onread = {
     buffer: readBuffer,
@@ -57,10 +61,22 @@ export function connect(
     const socket =
       material === null
         ? net.connect(target)
-        : tls.connect({ ...target, ca: material.certificate, servername: serverName });
+        : tls.connect({
+            ...target,
+            ca: material.certificate,
+            servername: serverName,
+            ...resumption(sessions),
+          });
+    if (sessions !== null) socket.on('session', (session: Buffer) => sessions.push(session));
     socket.once('error', reject);
     socket.once(material === null ? 'connect' : 'secureConnect', () => resolve(socket));
   });
+}
+
+/** The option that resumes the newest of `sessions`, which is taken out: RFC 8446 §C.4, each is used once. */
+export function resumption(sessions: Buffer[] | null): { session?: Buffer } {
+  const session = sessions?.pop();
+  return session === undefined ? {} : { session };
 }
 
 /**

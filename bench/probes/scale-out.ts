@@ -31,6 +31,7 @@ const load: Load = {
   messagesPerStream: 0,
   metadataEntries: 0,
   interceptors: false,
+  resumeTls: false,
   latency: false,
 };
 /** What a handler does: nothing, and hashing as much as takes it some 100 microseconds and more. */

@@ -41,6 +41,7 @@ export const soak: Probe = {
         messagesPerStream: messages,
         metadataEntries: 0,
         interceptors: false,
+        resumeTls: false,
         latency: false,
       };
       const processes = await startArm(armNamed('purewire'), load, options, null, ['--expose-gc']);

@@ -12,6 +12,7 @@ const load: Load = {
   messagesPerStream: 0,
   metadataEntries: 0,
   interceptors: false,
+  resumeTls: false,
   latency: false,
 };
 

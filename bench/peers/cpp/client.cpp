@@ -213,6 +213,9 @@ std::unique_ptr<Bench::Stub> Client::connect() const {
   // Channels with equal arguments share their connections unless each has its own pool.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetSslTargetNameOverride("localhost");
+  if (load.interceptors) {
+    return Bench::NewStub(grpc::experimental::CreateCustomChannelWithInterceptors(target_, credentials_, arguments, client_interceptors()));
+  }
   return Bench::NewStub(grpc::CreateCustomChannel(target_, credentials_, arguments));
 }
 

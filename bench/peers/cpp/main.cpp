@@ -42,7 +42,7 @@ std::string start(const Struct& params) {
   }
   int port = 0;
   if (field(params, "role").string_value() == "server") {
-    port = serve(tls);
+    port = serve(tls, field(params, "interceptors").bool_value());
   } else {
     const Struct& wanted = field(params, "load").struct_value();
     Load load;
@@ -53,6 +53,7 @@ std::string start(const Struct& params) {
     load.messages_per_stream = static_cast<int>(number(wanted, "messagesPerStream"));
     load.metadata_entries = static_cast<int>(number(wanted, "metadataEntries"));
     load.latency = field(wanted, "latency").bool_value();
+    load.interceptors = field(wanted, "interceptors").bool_value();
     client = std::make_unique<Client>(static_cast<int>(number(params, "port")), tls, load);
   }
   return "{\"port\":" + std::to_string(port) + ",\"pid\":" + std::to_string(getpid()) + ",\"versions\":{\"grpc-cpp\":" + text(grpc::Version()) + "}}";

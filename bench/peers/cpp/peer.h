@@ -12,6 +12,8 @@
 #include <vector>
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/support/client_interceptor.h>
+#include <grpcpp/support/server_interceptor.h>
 
 #include "bench.grpc.pb.h"
 
@@ -31,6 +33,7 @@ struct Load {
   int messages_per_stream = 0;
   int metadata_entries = 0;
   bool latency = false;
+  bool interceptors = false;
 };
 
 struct RunParams {
@@ -51,8 +54,12 @@ Usage current_usage();
 // The body all messages carry, the same in every language.
 std::string patterned_body(int octets);
 
+// What the interceptors of every arm do: the server asks for a token, both sides count the statuses.
+std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> client_interceptors();
+std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> server_interceptors();
+
 // Listens on a free port of 127.0.0.1 and returns it.
-int serve(const Tls& tls);
+int serve(const Tls& tls, bool interceptors);
 
 // Counts the completions of one slice, as worker/meter.ts does; calls complete on the library's threads.
 class Meter {

@@ -94,7 +94,7 @@ class Service final : public Bench::CallbackService {
 
 }  // namespace
 
-int serve(const Tls& tls) {
+int serve(const Tls& tls, bool interceptors) {
   static Service service;
   static std::unique_ptr<grpc::Server> server;
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
@@ -109,6 +109,7 @@ int serve(const Tls& tls) {
   builder.SetMaxReceiveMessageSize(kMaxMessageOctets);
   builder.SetMaxSendMessageSize(kMaxMessageOctets);
   builder.RegisterService(&service);
+  if (interceptors) builder.experimental().SetInterceptorCreators(server_interceptors());
   server = builder.BuildAndStart();
   if (server == nullptr || port == 0) throw std::runtime_error("cannot listen on 127.0.0.1");
   return port;

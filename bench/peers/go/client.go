@@ -35,7 +35,11 @@ func newClient(port int, material *tlsMaterial, wanted load) (*benchClient, erro
 	if material != nil {
 		roots := x509.NewCertPool()
 		roots.AppendCertsFromPEM([]byte(material.Certificate))
-		c.credentials = credentials.NewTLS(&tls.Config{RootCAs: roots, ServerName: "localhost"})
+		config := &tls.Config{RootCAs: roots, ServerName: "localhost"}
+		if wanted.ResumeTLS {
+			config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+		}
+		c.credentials = credentials.NewTLS(config)
 	}
 	if wanted.BodyOctets > 0 {
 		c.body = patternedBody(wanted.BodyOctets)

@@ -37,6 +37,7 @@ type load struct {
 	MessagesPerStream int    `json:"messagesPerStream"`
 	MetadataEntries   int    `json:"metadataEntries"`
 	Interceptors      bool   `json:"interceptors"`
+	ResumeTLS         bool   `json:"resumeTls"`
 	Latency           bool   `json:"latency"`
 }
 

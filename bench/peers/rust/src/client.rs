@@ -11,10 +11,13 @@ use tonic::Request;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::interceptors::Observed;
 use crate::meter::Meter;
 use crate::pb::bench_client::BenchClient;
 use crate::pb::{DownloadRequest, Empty, Message};
 use crate::{Failure, MAX_MESSAGE_OCTETS, patterned_body, usage};
+
+type Stub = BenchClient<Observed<Channel>>;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -24,10 +27,11 @@ pub struct Client {
     messages_per_stream: u32,
     metadata_entries: usize,
     latency: bool,
+    interceptors: bool,
     body: Vec<u8>,
     endpoint: Endpoint,
-    connections: Vec<BenchClient<Channel>>,
-    held: RefCell<Vec<BenchClient<Channel>>>,
+    connections: Vec<Stub>,
+    held: RefCell<Vec<Stub>>,
     serial: Cell<u64>,
 }
 
@@ -41,6 +45,7 @@ impl Client {
             messages_per_stream: number("messagesPerStream") as u32,
             metadata_entries: number("metadataEntries") as usize,
             latency: load["latency"].as_bool().unwrap_or(false),
+            interceptors: load["interceptors"].as_bool().unwrap_or(false),
             body: patterned_body(number("bodyOctets") as usize),
             endpoint,
             connections: Vec::new(),
@@ -140,14 +145,14 @@ impl Client {
         }
     }
 
-    async fn connect(&self) -> Result<BenchClient<Channel>, Failure> {
+    async fn connect(&self) -> Result<Stub, Failure> {
         let channel = self.endpoint.connect().await?;
-        Ok(BenchClient::new(channel)
+        Ok(BenchClient::new(Observed::new(channel, self.interceptors))
             .max_decoding_message_size(MAX_MESSAGE_OCTETS)
             .max_encoding_message_size(MAX_MESSAGE_OCTETS))
     }
 
-    async fn call(&self, stub: &mut BenchClient<Channel>, sequence: u32) -> Result<(), Failure> {
+    async fn call(&self, stub: &mut Stub, sequence: u32) -> Result<(), Failure> {
         if self.body.is_empty() {
             stub.nothing(self.request(Empty {})?).await?;
             return Ok(());
@@ -157,7 +162,7 @@ impl Client {
         self.check(&response, sequence)
     }
 
-    async fn download(&self, meter: &Meter, stub: &mut BenchClient<Channel>) -> Result<(), Failure> {
+    async fn download(&self, meter: &Meter, stub: &mut Stub) -> Result<(), Failure> {
         let asked = DownloadRequest { messages: self.messages_per_stream, body_octets: self.body.len() as u32 };
         let mut stream = stub.download(self.request(asked)?).await?.into_inner();
         let mut sequence = 0;
@@ -172,7 +177,7 @@ impl Client {
         Ok(())
     }
 
-    async fn upload(&self, meter: &Meter, stub: &mut BenchClient<Channel>) -> Result<(), Failure> {
+    async fn upload(&self, meter: &Meter, stub: &mut Stub) -> Result<(), Failure> {
         // Room for a few messages: what the library takes beyond that waits for its flow control.
         let (sender, receiver) = tokio::sync::mpsc::channel(16);
         let summary = stub.upload(self.request(tokio_stream::wrappers::ReceiverStream::new(receiver))?);
@@ -196,7 +201,7 @@ impl Client {
         Ok(())
     }
 
-    async fn ping_pong(&self, meter: &Meter, stub: &mut BenchClient<Channel>) -> Result<(), Failure> {
+    async fn ping_pong(&self, meter: &Meter, stub: &mut Stub) -> Result<(), Failure> {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
         let mut sequence = 1;
         let mut started = meter.begin();

@@ -2,6 +2,7 @@
 //! bench/protocol.ts. Plaintext only: rustls takes no certificate that is its own authority.
 
 mod client;
+mod interceptors;
 mod meter;
 mod server;
 mod usage;
@@ -85,7 +86,7 @@ async fn start(params: &Value, state: &mut Option<Rc<client::Client>>) -> Result
     }
     let mut port = 0;
     if params["role"] == "server" {
-        port = server::serve().await?;
+        port = server::serve(params["interceptors"].as_bool().unwrap_or(false)).await?;
     } else {
         let target = params["port"].as_u64().ok_or("a client needs a port")?;
         *state = Some(Rc::new(client::Client::open(target, &params["load"]).await?));

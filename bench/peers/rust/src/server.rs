@@ -4,8 +4,10 @@ use std::pin::Pin;
 
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt};
+use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::interceptors::{ObservedLayer, authorize};
 use crate::pb::bench_server::{Bench, BenchServer};
 use crate::pb::{DownloadRequest, Empty, Message, UploadSummary};
 use crate::{Failure, MAX_MESSAGE_OCTETS, patterned_body};
@@ -50,7 +52,7 @@ impl Bench for Service {
 }
 
 /// Listens on a free port of 127.0.0.1 and returns it.
-pub async fn serve() -> Result<u16, Failure> {
+pub async fn serve(interceptors: bool) -> Result<u16, Failure> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
     let service = BenchServer::new(Service)
@@ -62,14 +64,18 @@ pub async fn serve() -> Result<u16, Failure> {
             Ok(socket)
         })
     });
-    let serving = tonic::transport::Server::builder()
+    let mut builder = tonic::transport::Server::builder()
         // Windows that grow with the path, as purewire and grpc-go have.
         .http2_adaptive_window(Some(true))
-        .max_concurrent_streams(Some(4096))
-        .add_service(service)
-        .serve_with_incoming(incoming);
+        .max_concurrent_streams(Some(4096));
     tokio::spawn(async move {
-        if let Err(error) = serving.await {
+        let ended = if interceptors {
+            let service = InterceptedService::new(service, authorize);
+            builder.layer(ObservedLayer).add_service(service).serve_with_incoming(incoming).await
+        } else {
+            builder.add_service(service).serve_with_incoming(incoming).await
+        };
+        if let Err(error) = ended {
             eprintln!("the server ended: {error}");
         }
     });
