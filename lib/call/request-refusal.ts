@@ -91,12 +91,12 @@ export function unknownMethod(path: string): Refusal {
 
 /**
  * The answer to a request whose deadline passed before its handler could run. Counted apart: honest clients under load have those, and
- * nothing of theirs may look like an offence (security reference, I7).
+ * nothing of theirs may look like an offence (security reference, I7): the token is the name in ServerStats, and none of `trips`.
  */
 export const EXPIRED: Refusal & { readonly token: string } = {
   template: RESPONSE_TEMPLATE,
   code: Status.DEADLINE_EXCEEDED,
   message: 'deadline passed before the call could be served',
   fields: null,
-  token: 'request.expired',
+  token: 'expiredRequests',
 };

@@ -219,7 +219,7 @@ await t.test('what the engine refuses is counted, since no interceptor sees it',
     ['request.path-without-slash', requestHeaders('test.S/Both')],
     ['request.unknown-encoding', requestHeaders(BIDI.path, 'grpc-encoding', 'lzma')],
     ['request.unknown-method', requestHeaders('/test.S/None')],
-    ['request.expired', requestHeaders(BIDI.path, 'grpc-timeout', '0S')],
+    ['expiredRequests', requestHeaders(BIDI.path, 'grpc-timeout', '0S')],
   ];
   for (const [token, headers] of refused) {
     const host = new FakeServerHost();

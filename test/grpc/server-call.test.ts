@@ -298,7 +298,7 @@ await t.test('L2 the deadline may pass while a call waits for its slot', async (
   t.strictSame(stream.log, ['reset 8']);
   t.equal(host.released, 1);
   t.strictSame(listener.log, []);
-  t.strictSame(host.trips, ['request.expired']);
+  t.strictSame(host.trips, ['expiredRequests']);
 
   const late = new FakeServerHost();
   late.serve(BIDI);
@@ -311,7 +311,7 @@ await t.test('L2 the deadline may pass while a call waits for its slot', async (
   late.run();
   t.match(other.log[0] as string, 'grpc-status=4');
   t.equal(late.released, 1);
-  t.strictSame(late.trips, ['request.expired']);
+  t.strictSame(late.trips, ['expiredRequests']);
 
   const running = new FakeServerHost();
   running.serve(BIDI);
