@@ -1,5 +1,6 @@
 /**
- * Everything a connection sends: frames go into one buffer, DATA waits for windows, and one write per tick takes all of it to the pipe.
+ * Everything a connection sends: frames go into one buffer, DATA waits for windows, and one write per tick takes all of it to the pipe,
+ * or a few of them when a tick has the frames of many calls.
  * The connection's send window and the state of the pipe are changed here alone.
  */
 
@@ -20,6 +21,14 @@ import type { Http2Stream } from './stream.ts';
 
 /** Output beyond this waits in the stream queues, where it can be scheduled fairly and dropped by a reset. */
 const OUTPUT_HIGH_WATER_OCTETS = 262_144;
+
+/**
+ * Calls whose frames the first write of a tick takes when more are made in it: the peer works on them meanwhile, where two ends that answer
+ * each other would take turns and each be idle half of the time. Every further write takes twice as many, so that large ticks have few.
+ */
+export const FIRST_WRITE_CALLS = 32;
+/** As many as ready calls run between two flushes. */
+export const MAX_WRITE_CALLS = 128;
 
 /** A PING ACK, the largest frame that answers a frame of the peer's. */
 const LARGEST_REPLY_OCTETS = 17;
@@ -65,6 +74,11 @@ export class ConnectionOutput {
   readonly #defer: (run: () => void) => void;
   readonly #flushDeferred: () => void;
   #flushScheduled = false;
+  /** Calls that have frames in the next write, and how many of them make it leave before the tick ends. */
+  #callsWaiting = 0;
+  #callsPerWrite: number = FIRST_WRITE_CALLS;
+  /** Of the call whose HEADERS or message was written last. */
+  #lastStreamId = 0;
   /** Replies to peer-made work since the pipe last took everything (L9), and the most octets one of them has. */
   #unsentReplies = 0;
 
@@ -145,6 +159,7 @@ export class ConnectionOutput {
 
   /** One whole message as one DATA frame; `mayWriteData` was true. */
   writeMessage(streamId: number, flags: number, payload: Uint8Array, endStream: boolean): void {
+    if (streamId !== this.#lastStreamId) this.#onNextCall(streamId);
     this.sendWindow.debit(payload.length + MESSAGE_PREFIX_OCTETS);
     this.writer.message(streamId, flags, payload, endStream);
     this.#onTraffic(true);
@@ -186,6 +201,7 @@ export class ConnectionOutput {
     extra: HeaderList | null,
     endStream: boolean,
   ): void {
+    if (streamId !== this.#lastStreamId) this.#onNextCall(streamId);
     this.writer.headers(streamId, template, extra, endStream);
     this.#onTraffic(false);
     this.scheduleFlush();
@@ -287,8 +303,24 @@ export class ConnectionOutput {
     for (const chunk of chunks) observer.onOctetsSent(chunk);
   }
 
+  /**
+   * Frames of another call than before follow: what is complete may leave. A stream alone is not cut: its messages go on in the next turn, so
+   * that its reader is busy anyway. Never inside a round of the scheduler, nor while DATA of others waits for its turn.
+   */
+  #onNextCall(streamId: number): void {
+    this.#lastStreamId = streamId;
+    if (this.#callsWaiting >= this.#callsPerWrite && !this.pipeBlocked && this.#scheduler.idle) {
+      const callsPerWrite = Math.min(2 * this.#callsPerWrite, MAX_WRITE_CALLS);
+      this.flush();
+      this.#callsPerWrite = callsPerWrite;
+    }
+    this.#callsWaiting += 1;
+  }
+
   /** Hands everything waiting to the pipe, in one write. */
   flush(): void {
+    this.#callsWaiting = 0;
+    this.#callsPerWrite = FIRST_WRITE_CALLS;
     if (this.closed) return;
     for (;;) {
       if (!this.#scheduler.idle) this.#scheduler.pump(this);
