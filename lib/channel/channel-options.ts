@@ -4,7 +4,7 @@ import type { Clock } from '../../transport/clock.ts';
 import type { Connector } from '../../transport/connector.ts';
 import { CLIENT_LIMITS, type Limits, resolveLimits } from '../../transport/limits.ts';
 import { addressText, SocketConnector } from '../../transport/node/connect.ts';
-import { secureContext } from '../../transport/node/tls-context.ts';
+import { sharedSecureContext } from '../../transport/node/tls-context.ts';
 import { tlsSessions } from '../../transport/node/tls-sessions.ts';
 import type { TransportObserver } from '../../transport/observer.ts';
 import type { ChannelCredentials } from '../credentials.ts';
@@ -125,7 +125,7 @@ export function socketConnector(
   limits: Limits = CLIENT_LIMITS,
 ): Connector {
   if (credentials.type === 'insecure') return new SocketConnector(target.endpoint, null, clock);
-  const context = secureContext(credentials);
+  const context = sharedSecureContext(credentials);
   const serverName = credentials.serverHostOverride ?? target.host;
   const address = addressText(target.endpoint);
   const sessions = tlsSessions(credentials, serverName, address, limits);

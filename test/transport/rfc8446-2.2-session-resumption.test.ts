@@ -15,7 +15,7 @@ import type { ByteDuplex } from '../../transport/byte-duplex.ts';
 import { CLIENT_LIMITS } from '../../transport/limits.ts';
 import { SocketConnector } from '../../transport/node/connect.ts';
 import { type ClientCertificates, listen } from '../../transport/node/listen.ts';
-import { secureContext } from '../../transport/node/tls-context.ts';
+import { secureContext, sharedSecureContext } from '../../transport/node/tls-context.ts';
 import {
   TlsResumption,
   type TlsSession,
@@ -297,6 +297,20 @@ await t.test('L33 a store per credentials, name and address; 64 are kept', async
   t.equal(store(), first, 'used last, it stays beside 63 others');
   for (let port = 200; port < 264; port++) store(MATERIAL, 'a', port);
   t.not(store(), first, 'the 65th');
+});
+
+await t.test('a context per credentials', async (t) => {
+  const context = sharedSecureContext(MATERIAL);
+  t.equal(sharedSecureContext({ ...MATERIAL }), context, 'equal texts');
+  const stranger = certificates.stranger.certificateChain;
+  t.not(sharedSecureContext({ ...MATERIAL, rootCertificates: stranger }), context, 'another CA');
+  t.not(sharedSecureContext({ ...MATERIAL, ...certificates.client }), context, 'an identity');
+  const systemTrust = { ...MATERIAL, rootCertificates: null };
+  t.not(sharedSecureContext(systemTrust), sharedSecureContext(systemTrust));
+  for (let i = 0; i < 64; i++) {
+    sharedSecureContext({ ...MATERIAL, rootCertificates: certificates.root + '\n'.repeat(i + 1) });
+  }
+  t.not(sharedSecureContext(MATERIAL), context, 'the 65th');
 });
 
 await t.test('a server that is not there uses no session up', async (t) => {

@@ -10,6 +10,7 @@ import { type SharedRead, shareAccepted, sharesReads } from './shared-read.ts';
 import { guardSocket, peerAddress, SocketDuplex } from './socket-duplex.ts';
 import {
   ALPN_HTTP2,
+  digest,
   errorCode,
   errorText,
   forbidRenegotiation,
@@ -17,7 +18,6 @@ import {
   secureContext,
   type TlsMaterial,
 } from './tls-context.ts';
-import { digest } from './tls-sessions.ts';
 
 /** What a server does about certificates of its clients. `require` refuses clients without one that `rootCertificates` vouch for. */
 export type ClientCertificates = 'ignore' | 'request' | 'require';

@@ -32,6 +32,36 @@ export function secureContext(material: TlsMaterial): SecureContext {
   }
 }
 
+/** Contexts that can be found again; beyond these the oldest is made anew for whoever asks. */
+const MAX_SHARED_CONTEXTS = 64;
+/** Those of clients, as long as they live, by a digest of their material. */
+const shared = new Map<string, WeakRef<SecureContext>>();
+
+/**
+ * As `secureContext`, but one context for all who have the same material, as long as somebody has it: making one takes about as long as a
+ * handshake. With CAs of the runtime's own, which a program may change at any time, it is not shared.
+ */
+export function sharedSecureContext(material: TlsMaterial): SecureContext {
+  const { rootCertificates, privateKey, certificateChain } = material;
+  if (rootCertificates === null) return secureContext(material);
+  const key = digest([rootCertificates, privateKey, certificateChain]);
+  const known = shared.get(key)?.deref();
+  if (known !== undefined) return known;
+  const made = secureContext(material);
+  shared.delete(key);
+  shared.set(key, new WeakRef(made));
+  for (const oldest of shared.keys()) {
+    if (shared.size <= MAX_SHARED_CONTEXTS) break;
+    shared.delete(oldest);
+  }
+  return made;
+}
+
+/** SHA-256 of `parts`, whose borders count too. */
+export function digest(parts: readonly (string | number | null)[]): string {
+  return nodeCrypto().createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
 /** OpenSSL looks at this when the context is made; Deno not before the first handshake, which then fails without a reason. */
 function assertKeyOfCertificate({ privateKey, certificateChain }: TlsMaterial): void {
   if (privateKey === null || certificateChain === null) return;

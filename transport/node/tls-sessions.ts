@@ -9,8 +9,7 @@
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import type { Limits } from '../limits.ts';
-import { nodeCrypto } from './builtins.ts';
-import type { TlsMaterial } from './tls-context.ts';
+import { digest, type TlsMaterial } from './tls-context.ts';
 
 /** A session, and what the full handshake that it began with has shown. */
 export interface TlsSession {
@@ -179,9 +178,4 @@ export class TlsResumption {
     this.#accepted = false;
     this.#sessions.clear();
   }
-}
-
-/** SHA-256 of `parts`, whose borders count too. */
-export function digest(parts: readonly (string | number | null)[]): string {
-  return nodeCrypto().createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
