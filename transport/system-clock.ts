@@ -84,8 +84,8 @@ function append(list: WheelTimer, timer: WheelTimer): void {
 export class SystemClock implements Clock {
   readonly #runtime: TimerRuntime;
   readonly #originMs: number;
-  /** List heads, ring after ring, each made when its slot is first needed. */
-  readonly #slots: (WheelTimer | undefined)[];
+  /** List heads, ring after ring; `#due` stands for those of slots that no timer has been in. */
+  readonly #slots: WheelTimer[];
   /** One bit per slot of each ring; a set bit may stand for a list that cancelling has emptied since. */
   readonly #occupied: Int32Array;
   /** Timers whose tick has come and which have not fired yet. */
@@ -105,9 +105,9 @@ export class SystemClock implements Clock {
   constructor(runtime: TimerRuntime = globalRuntime, originMs: number = runtime.now()) {
     this.#runtime = runtime;
     this.#originMs = originMs;
-    this.#slots = new Array<WheelTimer | undefined>(LEVELS * SLOTS).fill(undefined);
-    this.#occupied = new Int32Array(LEVELS);
     this.#due = new WheelTimer(null, 0, null, false);
+    this.#slots = Array.from({ length: LEVELS * SLOTS }, () => this.#due);
+    this.#occupied = new Int32Array(LEVELS);
     this.#tick = 0;
     this.#size = 0;
     this.#alive = 0;
@@ -185,7 +185,7 @@ export class SystemClock implements Clock {
 
   #slotList(index: number): WheelTimer {
     let list = this.#slots[index];
-    if (list === undefined) {
+    if (list === undefined || list === this.#due) {
       list = new WheelTimer(null, 0, null, false);
       this.#slots[index] = list;
     }
