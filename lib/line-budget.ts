@@ -1,6 +1,6 @@
 /** A few lines of each kind in a second, and the number of the rest when it is over: for lines that peers can cause any number of. */
 
-import type { Clock } from '../transport/clock.ts';
+import type { Timer } from '../transport/clock.ts';
 
 /** Lines of one kind in one second; further ones are counted. */
 export const MAX_LINES_PER_SECOND = 10;
@@ -10,7 +10,10 @@ const MAX_KINDS = 1000;
 const FURTHER_KINDS = 'further places';
 
 /** What a budget needs of a clock. */
-export type BudgetClock = Pick<Clock, 'now' | 'setTimer'>;
+export interface BudgetClock {
+  now(): number;
+  setTimer(delayMs: number, fire: () => void, keepsProcessAlive: boolean): Timer;
+}
 
 /** The lines of one kind in the second that began with the first of them. */
 interface Second {
@@ -18,7 +21,7 @@ interface Second {
   lines: number;
   leftOut: number;
   /** Tells what was left out; null while nothing is. */
-  timer: ReturnType<BudgetClock['setTimer']> | null;
+  timer: Timer | null;
 }
 
 /** The budgets of all kinds. */

@@ -8,6 +8,21 @@ export interface Timer {
   cancel(): void;
 }
 
+/** An object that does itself what is to be done when its timer fires: many need no closure each for that. */
+export interface TimerTarget {
+  /** The time has come. Must not throw. */
+  onTimer(): void;
+}
+
+/** What a timer does; it must not throw. */
+export type TimerAction = (() => void) | TimerTarget;
+
+/** Does what a timer is for. */
+export function runTimerAction(action: TimerAction): void {
+  if (typeof action === 'function') action();
+  else action.onTimer();
+}
+
 /** A source of time. */
 export interface Clock {
   /** Monotonic milliseconds with fractions, from an arbitrary origin. */
@@ -15,8 +30,8 @@ export interface Clock {
   /** Milliseconds of the wall clock since 1970. Beside `now`, which may stand still in the meantime, it tells that the machine slept. */
   wallNow(): number;
   /**
-   * Calls `fire` once, not before `delayMs` (0 … Infinity; Infinity never fires) has passed. Delays above 2^31-1 ms are exact
-   * too. A timer with `keepsProcessAlive` false does not hold the process open. `fire` must not throw.
+   * Runs `action` once, not before `delayMs` (0 … Infinity; Infinity never fires) has passed. Delays above 2^31-1 ms are exact
+   * too. A timer with `keepsProcessAlive` false does not hold the process open.
    */
-  setTimer(delayMs: number, fire: () => void, keepsProcessAlive: boolean): Timer;
+  setTimer(delayMs: number, action: TimerAction, keepsProcessAlive: boolean): Timer;
 }

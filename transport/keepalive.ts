@@ -9,7 +9,7 @@
  *    DORMANT ──a call──▶ (PING_SENT when the time is over already)
  */
 
-import type { Clock, Timer } from './clock.ts';
+import type { Clock, Timer, TimerTarget } from './clock.ts';
 import type { Limits } from './limits.ts';
 import { STANDSTILL_MS, setPatientTimer } from './patient-timer.ts';
 
@@ -60,7 +60,7 @@ function hasSlept(watch: ClientWatch, clock: Clock): boolean {
 }
 
 /** The keepalive of one connection. */
-export class Keepalive {
+export class Keepalive implements TimerTarget {
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #connection: KeptConnection;
@@ -148,11 +148,12 @@ export class Keepalive {
 
   #arm(delayMs: number): void {
     if (!Number.isFinite(delayMs) || this.#stopped) return;
-    this.#timer = this.#clock.setTimer(
-      delayMs,
-      () => this.#connection.runTimer(() => this.#onQuiet()),
-      false,
-    );
+    this.#timer = this.#clock.setTimer(delayMs, this, false);
+  }
+
+  /** The quiet time may be over. */
+  onTimer(): void {
+    this.#connection.runTimer(() => this.#onQuiet());
   }
 
   #onQuiet(): void {

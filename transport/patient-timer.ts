@@ -4,7 +4,13 @@
  * waits a moment more, once, so that they are.
  */
 
-import type { Clock, Timer } from './clock.ts';
+import {
+  type Clock,
+  runTimerAction,
+  type Timer,
+  type TimerAction,
+  type TimerTarget,
+} from './clock.ts';
 
 /** A timer that fires this much too late, in milliseconds, says that the process stood still. */
 export const STANDSTILL_MS = 1000;
@@ -12,30 +18,30 @@ export const STANDSTILL_MS = 1000;
 /** What a timeout waits more after a standstill, in milliseconds: some turns of the event loop. */
 const GRACE_MS = 250;
 
-class PatientTimer implements Timer {
+class PatientTimer implements Timer, TimerTarget {
   readonly #clock: Clock;
   readonly #dueMs: number;
-  readonly #fire: () => void;
+  readonly #action: TimerAction;
   #timer: Timer;
 
-  constructor(clock: Clock, delayMs: number, fire: () => void) {
+  constructor(clock: Clock, delayMs: number, action: TimerAction) {
     this.#clock = clock;
     this.#dueMs = clock.now() + delayMs;
-    this.#fire = fire;
-    this.#timer = clock.setTimer(delayMs, () => this.#onTimer(), false);
+    this.#action = action;
+    this.#timer = clock.setTimer(delayMs, this, false);
   }
 
   cancel(): void {
     this.#timer.cancel();
   }
 
-  #onTimer(): void {
-    if (this.#clock.now() - this.#dueMs < STANDSTILL_MS) this.#fire();
-    else this.#timer = this.#clock.setTimer(GRACE_MS, this.#fire, false);
+  onTimer(): void {
+    if (this.#clock.now() - this.#dueMs < STANDSTILL_MS) runTimerAction(this.#action);
+    else this.#timer = this.#clock.setTimer(GRACE_MS, this.#action, false);
   }
 }
 
-/** As `Clock.setTimer`, but after a standstill of the process `fire` comes 250 ms later, not before the peer's octets were read. */
-export function setPatientTimer(clock: Clock, delayMs: number, fire: () => void): Timer {
-  return new PatientTimer(clock, delayMs, fire);
+/** As `Clock.setTimer`, but after a standstill of the process `action` comes 250 ms later, not before the peer's octets were read. */
+export function setPatientTimer(clock: Clock, delayMs: number, action: TimerAction): Timer {
+  return new PatientTimer(clock, delayMs, action);
 }

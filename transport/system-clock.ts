@@ -8,7 +8,7 @@
  * timers move down. Only the next non-empty slot is armed with the runtime, with one timer for the whole wheel.
  */
 
-import type { Clock, Timer } from './clock.ts';
+import { type Clock, runTimerAction, type Timer, type TimerAction } from './clock.ts';
 
 /** Resolution in milliseconds: a timer fires up to this much later than asked, plus the runtime's own delay; never earlier. */
 export const TICK_MS = 8;
@@ -39,27 +39,27 @@ class WheelTimer implements Timer {
   readonly clock: SystemClock | null;
   /** First tick at which it may fire. */
   readonly dueTick: number;
-  fire: (() => void) | null;
+  action: TimerAction | null;
   readonly keepsProcessAlive: boolean;
 
   constructor(
     clock: SystemClock | null,
     dueTick: number,
-    fire: (() => void) | null,
+    action: TimerAction | null,
     keepsProcessAlive: boolean,
   ) {
     this.previous = this;
     this.next = this;
     this.clock = clock;
     this.dueTick = dueTick;
-    this.fire = fire;
+    this.action = action;
     this.keepsProcessAlive = keepsProcessAlive;
   }
 
   cancel(): void {
-    if (this.fire === null || this.clock === null) return;
-    // Whoever keeps the timer must not keep what its function refers to.
-    this.fire = null;
+    if (this.action === null || this.clock === null) return;
+    // Whoever keeps the timer must not keep what its action refers to.
+    this.action = null;
     unlink(this);
     this.clock.removed(this);
   }
@@ -131,7 +131,7 @@ export class SystemClock implements Clock {
   }
 
   /** As `Clock.setTimer`. Throws RangeError when `delayMs` is NaN; a negative delay counts as 0. */
-  setTimer(delayMs: number, fire: () => void, keepsProcessAlive: boolean): Timer {
+  setTimer(delayMs: number, action: TimerAction, keepsProcessAlive: boolean): Timer {
     if (Number.isNaN(delayMs)) throw new RangeError('a timer delay must be a number, got NaN');
     if (delayMs === Number.POSITIVE_INFINITY) return new WheelTimer(null, 0, null, false);
     const sinceOriginMs = this.#runtime.now() - this.#originMs;
@@ -142,7 +142,7 @@ export class SystemClock implements Clock {
       // Not before the next tick: the current one has been handled.
       this.#tick + 1,
     );
-    const timer = new WheelTimer(this, dueTick, fire, keepsProcessAlive);
+    const timer = new WheelTimer(this, dueTick, action, keepsProcessAlive);
     this.#size++;
     this.#insert(timer);
     if (keepsProcessAlive) this.#alive++;
@@ -274,9 +274,9 @@ export class SystemClock implements Clock {
       const timer = this.#due.next;
       unlink(timer);
       this.#forget(timer);
-      const fire = timer.fire;
-      timer.fire = null;
-      fire?.();
+      const { action } = timer;
+      timer.action = null;
+      if (action !== null) runTimerAction(action);
     }
   }
 }

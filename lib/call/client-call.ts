@@ -134,7 +134,7 @@ export class ClientCallImpl
         this.#endWith(this.#expired());
         return;
       }
-      this.#timer = this.#host.clock.setTimer(leftMs, () => this.#onDeadline(), true);
+      this.#timer = this.#host.clock.setTimer(leftMs, this, true);
       this.#startsNow = isWhole(leftMs, this.options.timeoutMs);
     }
     this.#attempt();
@@ -391,7 +391,8 @@ export class ClientCallImpl
     return true;
   }
 
-  #onDeadline(): void {
+  /** For the timer of the deadline. */
+  onTimer(): void {
     this.#timer = null;
     if (this.#status === null) this.#endWith(this.#expired());
   }

@@ -370,7 +370,8 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     this.#host.readyQueue.pushSoon(this);
   }
 
-  #onDeadline(): void {
+  /** For the timer of the deadline. */
+  onTimer(): void {
     this.#timer = null;
     if (this.#answered) return;
     if (this.#listener === null) this.countTrip(EXPIRED.token);
@@ -463,7 +464,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
         this.#refuse(EXPIRED);
         return;
       }
-      this.#timer = this.#host.clock.setTimer(leftMs, () => this.#onDeadline(), false);
+      this.#timer = this.#host.clock.setTimer(leftMs, this, false);
     }
     this.#served = served;
     this.method = served.method;

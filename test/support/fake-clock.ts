@@ -1,17 +1,17 @@
 /** A clock that tests turn by hand: nothing happens until `advance`. */
 
-import type { Clock, Timer } from '../../transport/clock.ts';
+import { type Clock, runTimerAction, type Timer, type TimerAction } from '../../transport/clock.ts';
 
 class FakeTimer implements Timer {
   readonly clock: FakeClock;
   readonly dueMs: number;
-  readonly fire: () => void;
+  readonly action: TimerAction;
   readonly keepsProcessAlive: boolean;
 
-  constructor(clock: FakeClock, dueMs: number, fire: () => void, keepsProcessAlive: boolean) {
+  constructor(clock: FakeClock, dueMs: number, action: TimerAction, keepsProcessAlive: boolean) {
     this.clock = clock;
     this.dueMs = dueMs;
-    this.fire = fire;
+    this.action = action;
     this.keepsProcessAlive = keepsProcessAlive;
   }
 
@@ -59,9 +59,14 @@ export class FakeClock implements Clock {
     return this.#nowMs + this.#wallLeadMs;
   }
 
-  setTimer(delayMs: number, fire: () => void, keepsProcessAlive: boolean): Timer {
+  setTimer(delayMs: number, action: TimerAction, keepsProcessAlive: boolean): Timer {
     if (Number.isNaN(delayMs)) throw new RangeError('a timer delay must be a number');
-    const timer = new FakeTimer(this, this.#nowMs + Math.max(0, delayMs), fire, keepsProcessAlive);
+    const timer = new FakeTimer(
+      this,
+      this.#nowMs + Math.max(0, delayMs),
+      action,
+      keepsProcessAlive,
+    );
     this.#timers.add(timer);
     return timer;
   }
@@ -83,7 +88,7 @@ export class FakeClock implements Clock {
       if (next === null) break;
       this.#timers.delete(next);
       this.#nowMs = next.dueMs;
-      next.fire();
+      runTimerAction(next.action);
     }
     this.#nowMs = endMs;
   }
@@ -99,7 +104,7 @@ export class FakeClock implements Clock {
     const late = [...this.#timers].filter((timer) => timer.dueMs <= this.#nowMs);
     for (const timer of late.sort((a, b) => a.dueMs - b.dueMs)) {
       if (!this.#timers.delete(timer)) continue;
-      timer.fire();
+      runTimerAction(timer.action);
     }
   }
 

@@ -85,6 +85,23 @@ function randomNumbers(seed: number): () => number {
 
 const DAY_MS = 86_400_000;
 
+await t.test('an object that is given instead of a function does the work itself', async (t) => {
+  const runtime = new ManualRuntime();
+  const clock = new SystemClock(runtime);
+  const target = {
+    fired: 0,
+    onTimer(): void {
+      this.fired++;
+    },
+  };
+  clock.setTimer(100, target, true);
+  clock.setTimer(100, target, true).cancel();
+  runtime.runTo(runtime.nowMs + 99);
+  t.equal(target.fired, 0, 'not too early');
+  runtime.runTo(runtime.nowMs + 1 + 20 * TICK_MS);
+  t.equal(target.fired, 1, 'once, as itself; a cancelled timer not');
+});
+
 await t.test('a timer fires once, not early, and at most a tick late', async (t) => {
   for (const delayMs of [0, 0.1, 1, 7.9, 8, 9, 255, 256, 257, 1000, 8191, 8192, 60_000, DAY_MS]) {
     const runtime = new ManualRuntime();
