@@ -12,6 +12,9 @@ import { leaseSlab, returnSlab } from './slab-pool.ts';
 /** Payloads up to this many octets are copied behind their frame header; above, a reference and a chunk of its own is cheaper. */
 export const COPY_LIMIT = 4096;
 
+/** The chunks of a buffer in which none wait. */
+const NO_CHUNKS: Uint8Array[] = [];
+
 /** Collects octets to send. Not re-entrant; one per connection. */
 export class OutputBuffer {
   /** The current slab. A writer that called `ensure` fills it from `position` on and moves `position`. */
@@ -23,19 +26,19 @@ export class OutputBuffer {
   /** Chunks that wait ahead of `#start`. */
   #chunks: Uint8Array[];
   #chunkOctets: number;
-  /** Full slabs whose octets wait or are in flight. */
-  #retired: Uint8Array[];
-  /** The part of them whose octets have all been handed out. */
-  #inFlight: Uint8Array[];
+  /** Full slabs whose octets wait or are in flight; null where there are none, as for the part of them below. */
+  #retired: Uint8Array[] | null;
+  /** Those of them whose octets have all been handed out. */
+  #inFlight: Uint8Array[] | null;
 
   constructor() {
     this.bytes = NO_OCTETS;
     this.position = 0;
     this.#start = 0;
-    this.#chunks = [];
+    this.#chunks = NO_CHUNKS;
     this.#chunkOctets = 0;
-    this.#retired = [];
-    this.#inFlight = [];
+    this.#retired = null;
+    this.#inFlight = null;
   }
 
   /** Octets waiting: written and not yet taken by `takeChunks`. */
@@ -56,8 +59,7 @@ export class OutputBuffer {
     const { length } = octets;
     if (length > COPY_LIMIT) {
       this.#closeRegion();
-      this.#chunks.push(octets);
-      this.#chunkOctets += length;
+      this.#addChunk(octets);
       return;
     }
     this.ensure(length);
@@ -70,11 +72,12 @@ export class OutputBuffer {
     this.#closeRegion();
     const chunks = this.#chunks;
     if (chunks.length === 0) return [];
-    this.#chunks = [];
+    this.#chunks = NO_CHUNKS;
     this.#chunkOctets = 0;
-    if (this.#retired.length > 0) {
-      for (const slab of this.#retired) this.#inFlight.push(slab);
-      this.#retired.length = 0;
+    if (this.#retired !== null) {
+      if (this.#inFlight === null) this.#inFlight = this.#retired;
+      else for (const slab of this.#retired) this.#inFlight.push(slab);
+      this.#retired = null;
     }
     return chunks;
   }
@@ -84,13 +87,15 @@ export class OutputBuffer {
    * the buffer gives its last slab back too: an idle connection holds none.
    */
   recycle(): void {
-    if (this.#inFlight.length > 0) {
+    if (this.#inFlight !== null) {
       for (const slab of this.#inFlight) returnSlab(slab);
-      this.#inFlight.length = 0;
+      this.#inFlight = null;
     }
     if (this.length > 0) return;
-    for (const slab of this.#retired) returnSlab(slab);
-    this.#retired.length = 0;
+    if (this.#retired !== null) {
+      for (const slab of this.#retired) returnSlab(slab);
+      this.#retired = null;
+    }
     returnSlab(this.bytes);
     this.bytes = NO_OCTETS;
     this.position = 0;
@@ -100,14 +105,23 @@ export class OutputBuffer {
   #closeRegion(): void {
     const { position } = this;
     if (position === this.#start) return;
-    this.#chunks.push(this.bytes.subarray(this.#start, position));
-    this.#chunkOctets += position - this.#start;
+    this.#addChunk(this.bytes.subarray(this.#start, position));
     this.#start = position;
+  }
+
+  #addChunk(chunk: Uint8Array): void {
+    // A literal: an empty array that grows takes room for seventeen at once, at every flush.
+    if (this.#chunks === NO_CHUNKS) this.#chunks = [chunk];
+    else this.#chunks.push(chunk);
+    this.#chunkOctets += chunk.length;
   }
 
   #nextSlab(octets: number): void {
     this.#closeRegion();
-    if (this.bytes.length > 0) this.#retired.push(this.bytes);
+    if (this.bytes.length > 0) {
+      if (this.#retired === null) this.#retired = [this.bytes];
+      else this.#retired.push(this.bytes);
+    }
     this.bytes = leaseSlab(octets);
     this.position = 0;
     this.#start = 0;

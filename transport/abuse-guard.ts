@@ -120,9 +120,11 @@ export class AbuseGuard {
     const { settingsBurst, settingsPerSecond, glitchBurst } = this.#limits;
     if (this.#settings === null) {
       if (this.#settingsOwedMs < 0 && settingsBurst >= 1 && glitchBurst >= 1) {
-        this.#settingsOwedMs = nowMs;
+        // Whole, as a fraction would take an object of its own in each of the two.
+        const owedMs = Math.floor(nowMs);
+        this.#settingsOwedMs = owedMs;
         if (this.#glitches === null) {
-          this.#glitchOwedMs = nowMs;
+          this.#glitchOwedMs = owedMs;
           return null;
         }
         return this.onGlitch(nowMs);

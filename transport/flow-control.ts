@@ -54,6 +54,7 @@ export class ReceiveWindow {
    */
   paddingRoom: number;
 
+  /** Whole, as a fraction would take an object of its own in every stream. */
   #announcedMs: number;
 
   constructor(octets: number, nowMs: number) {
@@ -63,7 +64,7 @@ export class ReceiveWindow {
     this.target = octets;
     this.surplus = 0;
     this.paddingRoom = 0;
-    this.#announcedMs = nowMs;
+    this.#announcedMs = Math.floor(nowMs);
   }
 
   /** Accounts for the flow-controlled octets of a received DATA frame. False: the peer exceeded the window (§6.9.1). */
@@ -132,7 +133,7 @@ export class ReceiveWindow {
   }
 
   private announce(nowMs: number = this.#announcedMs): number {
-    this.#announcedMs = nowMs;
+    this.#announcedMs = Math.floor(nowMs);
     const increment = this.pending;
     this.pending = 0;
     this.credit += increment;

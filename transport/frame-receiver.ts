@@ -351,7 +351,6 @@ export class FrameReceiver implements FrameHandler {
   onSetting(id: number, value: number): void {
     switch (id) {
       case SettingId.HEADER_TABLE_SIZE:
-        this.#connection.remote.headerTableOctets = value;
         this.#connection.output.setPeerHeaderTableOctets(value);
         break;
       case SettingId.MAX_CONCURRENT_STREAMS:
@@ -361,14 +360,10 @@ export class FrameReceiver implements FrameHandler {
         this.#changeInitialWindow(value);
         break;
       case SettingId.MAX_FRAME_SIZE:
-        this.#connection.remote.maxFrameOctets = value;
         this.#connection.output.writer.maxFrameOctets = value;
         break;
-      case SettingId.MAX_HEADER_LIST_SIZE:
-        this.#connection.remote.maxHeaderListOctets = value;
-        break;
       default:
-        // RFC 9113 §6.5.2: unknown settings are ignored; ENABLE_PUSH was validated by the reader and means nothing to us.
+        // RFC 9113 §6.5.2: unknown settings are ignored; MAX_HEADER_LIST_SIZE is advisory; ENABLE_PUSH was validated by the reader and means nothing to us.
         break;
     }
   }

@@ -76,6 +76,8 @@ export class HeaderRules {
   #host: string | null;
   /** By kind; each made when it has something to remember, as an end sees two kinds at most and mostly one list of each. */
   #requests: CheckedList | null;
+  /** The first request was checked. */
+  #requestsBegun: boolean;
   #responses: CheckedList | null;
   #trailers: CheckedList | null;
 
@@ -88,6 +90,7 @@ export class HeaderRules {
     this.#goodAuthority = '';
     this.#host = null;
     this.#requests = null;
+    this.#requestsBegun = false;
     this.#responses = null;
     this.#trailers = null;
   }
@@ -96,7 +99,11 @@ export class HeaderRules {
   checkRequest(headers: HeaderList): ErrorToken | null {
     if (this.#recall(this.#requests, headers)) return null;
     const token = this.#check(headers, Kind.REQUEST);
-    if (token === null) this.#requests = this.#remember(this.#requests, headers);
+    // The first block of a connection fills the dynamic table, so that its list does not come again: idle connections need not hold it.
+    if (token === null && this.#requestsBegun) {
+      this.#requests = this.#remember(this.#requests, headers);
+    }
+    this.#requestsBegun = true;
     return token;
   }
 

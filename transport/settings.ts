@@ -4,7 +4,6 @@
 
 import {
   DEFAULT_HEADER_TABLE_OCTETS,
-  DEFAULT_MAX_FRAME_OCTETS,
   DEFAULT_WINDOW_OCTETS,
   SettingId,
 } from '../framing/constants.ts';
@@ -13,14 +12,14 @@ import type { Limits } from './limits.ts';
 /** Streams a client opens before the server's SETTINGS arrived; the protocol sets no bound (§5.1.2), grpc-go uses the same. */
 const ASSUMED_CONCURRENT_STREAMS = 100;
 
-/** The peer's settings as far as they matter to us; before its first SETTINGS frame, the protocol's initial values. */
+/**
+ * The peer's settings as far as they matter to streams; before its first SETTINGS frame, the protocol's initial values. Those of the header
+ * table and of the frame size are kept by who writes. MAX_HEADER_LIST_SIZE is advisory (§10.5.1) and kept nowhere: it is never a reason to
+ * reset a stream (security.md A4), and no buffer is sized by it (A5).
+ */
 export class RemoteSettings {
-  headerTableOctets: number = DEFAULT_HEADER_TABLE_OCTETS;
   maxConcurrentStreams: number = ASSUMED_CONCURRENT_STREAMS;
   initialWindowOctets: number = DEFAULT_WINDOW_OCTETS;
-  maxFrameOctets: number = DEFAULT_MAX_FRAME_OCTETS;
-  /** Advisory (§10.5.1): never a reason to reset a stream (security.md A4), and no buffer is sized by it (A5). */
-  maxHeaderListOctets: number = Number.POSITIVE_INFINITY;
   received = false;
 
   /** The end of the first SETTINGS frame: an absent MAX_CONCURRENT_STREAMS now means no bound (§6.5.2). */

@@ -12,6 +12,7 @@ import { DecodeMemo, MEMO_BLOCK_OCTETS } from './decode-memo.ts';
 import { DynamicTable } from './dynamic-table.ts';
 import { huffmanDecode, maxHuffmanDecodedOctets, minHuffmanDecodedOctets } from './huffman.ts';
 import { type Cursor, decodeInteger } from './integer.ts';
+import { sharedText } from './known-text.ts';
 import { latin1Text } from './latin1.ts';
 import { STATIC_NAMES, STATIC_TABLE_LENGTH, STATIC_VALUES } from './static-table.ts';
 
@@ -217,6 +218,8 @@ export class HpackDecoder {
     }
     if (indexing) {
       this.#memo?.clear();
+      name = sharedText(name);
+      value = sharedText(value);
       // A field too large for the table empties it (§4.4), whatever its text.
       if (fits) this.#table.insert(name, value);
       else this.#table.evictAll();

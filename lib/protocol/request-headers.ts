@@ -210,9 +210,12 @@ interface ReadList {
 /** Reads request headers and remembers the last few lists by identity: a decoder returns the same array for the same block. */
 export class RequestReader {
   #latest: ReadList | null;
+  /** The first list was read. */
+  #begun: boolean;
 
   constructor() {
     this.#latest = null;
+    this.#begun = false;
   }
 
   /** The facts of `headers`, as `readRequestHeaders` finds them. */
@@ -224,8 +227,13 @@ export class RequestReader {
       kept += 1;
       if (kept === READER_SLOTS - 1) oldest = known;
     }
-    if (oldest !== null) oldest.older = null;
     const facts = readRequestHeaders(headers);
+    if (!this.#begun) {
+      // The first block of a connection fills the dynamic table, so that its list does not come again: idle connections need not hold it.
+      this.#begun = true;
+      return facts;
+    }
+    if (oldest !== null) oldest.older = null;
     this.#latest = { headers, facts, older: this.#latest };
     return facts;
   }

@@ -27,8 +27,11 @@ export function peerAddress(socket: Socket, unixPath: string): string {
 /** `ipv4:1.2.3.4:5` or `ipv6:[::1]:5`; an IPv4 address mapped into IPv6, as dual-stack listeners show it, counts as IPv4. */
 export function ipAddress(address: string, port: number): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped !== null) return `ipv4:${mapped[1]}:${port}`;
-  return nodeNet().isIPv6(address) ? `ipv6:[${address}]:${port}` : `ipv4:${address}:${port}`;
+  // Joined: V8 would keep the parts of a template, three times the memory for as long as the connection lives.
+  if (mapped !== null) return ['ipv4:', mapped[1], ':', port].join('');
+  return (
+    nodeNet().isIPv6(address) ? ['ipv6:[', address, ']:', port] : ['ipv4:', address, ':', port]
+  ).join('');
 }
 
 /** PeerInfo of a socket. The certificate is asked for only when wanted, and is gone with the socket when nobody asked before. */
