@@ -364,7 +364,7 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
       return;
     }
     if (errorCode === ErrorCode.NO_ERROR && stream.hasQueued) {
-      stream.resetWhenSent = true;
+      stream.resetWhenSent();
       return;
     }
     this.output.writeReset(stream.id, errorCode);

@@ -37,7 +37,11 @@ export class DrainGuard {
   watch(stream: Http2Stream): void {
     if (this.#stopped) return;
     const nowMs = this.#clock.now();
-    stream.drain = { queuedOctets: stream.queuedOctets, checkedMs: nowMs, progressMs: nowMs };
+    stream.extras.drain = {
+      queuedOctets: stream.queuedOctets,
+      checkedMs: nowMs,
+      progressMs: nowMs,
+    };
     this.#arm();
   }
 

@@ -250,14 +250,15 @@ export class FrameReceiver implements FrameHandler {
     }
     if (complete && rules.status >= 100 && rules.status < 200) {
       // RFC 9113 §8.1: interim responses precede the final one and never end the stream. Their sum has the bound of one list (C06).
-      for (const text of headers) stream.informationalOctets += text.length + 16;
+      const { extras } = stream;
+      for (const text of headers) extras.informationalOctets += text.length + 16;
       if (endStream) {
         this.#connection.streamError(
           stream.id,
           ErrorCode.PROTOCOL_ERROR,
           'headers.informational-ends-stream',
         );
-      } else if (stream.informationalOctets > this.#connection.limits.maxHeaderListOctets) {
+      } else if (extras.informationalOctets > this.#connection.limits.maxHeaderListOctets) {
         this.#connection.streamError(
           stream.id,
           ErrorCode.ENHANCE_YOUR_CALM,
@@ -278,7 +279,7 @@ export class FrameReceiver implements FrameHandler {
       );
       return;
     }
-    stream.headersReceived = true;
+    stream.onHeadersReceived();
     stream.state = next;
     stream.listener.onHeaders(headers, endStream, complete);
     stream.closeIfDone();

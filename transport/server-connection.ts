@@ -172,7 +172,7 @@ export class ServerConnection implements ServerTransport, ConnectionRole {
       connection.remote.initialWindowOctets,
       connection.receiver.streamWindowOctets,
     );
-    stream.headersReceived = true;
+    stream.onHeadersReceived();
     if (complete) stream.contentLengthLeft = rules.contentLength;
     stream.state = onReceiveHeaders(stream.state, endStream) as StreamState;
     connection.addStream(stream);

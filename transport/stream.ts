@@ -43,6 +43,27 @@ interface QueuedItem {
 export const WaitList = { NONE: 0, READY: 1, SLOT: 2 } as const;
 export type WaitList = (typeof WaitList)[keyof typeof WaitList];
 
+/** Facts of a stream, as bits of one number: an open stream is little more than its fields. */
+const Mark = {
+  HEADERS_RECEIVED: 1,
+  HEADERS_SENT: 2,
+  /** END_STREAM is queued or sent: nothing more may be queued. */
+  ENDED: 4,
+  /** From a `sendMessage` that returned false until `onWritable`. */
+  WRITER_WAITS: 8,
+  RESET_WHEN_SENT: 16,
+} as const;
+
+/** What few streams have. */
+class StreamExtras {
+  /** The part of the unread octets that belongs to an unfinished message and does not count against L29. */
+  unreadExempt = 0;
+  /** Octets of 1xx header lists received (client; C06). */
+  informationalOctets = 0;
+  /** L21: kept while the whole rest of our side is queued; null before. */
+  drain: DrainRecord | null = null;
+}
+
 /** A stream of a client or server connection. */
 export class Http2Stream implements TransportStream {
   id: number;
@@ -54,36 +75,24 @@ export class Http2Stream implements TransportStream {
   readonly receiveWindow: ReceiveWindow;
   /** Payload octets received and not consumed; a part of `receiveWindow.held`. */
   unread: number;
-  /** The part of `unread` that belongs to an unfinished message and does not count against L29. */
-  unreadExempt: number;
   /** Octets queued to be sent, prefixes included. */
   queuedOctets: number;
-  /** True from a `sendMessage` that returned false until `onWritable`. */
-  writerWaits: boolean;
-  /** Initial headers (client: final response headers) have been received. */
-  headersReceived: boolean;
-  headersSent: boolean;
   /** Octets that content-length still promises, or -1 when there was none (RFC 9113 §8.1.1). */
   contentLengthLeft: number;
   /** Empty DATA frames in a row (L13). */
   emptyDataInARow: number;
-  /** Octets of 1xx header lists received (client; C06). */
-  informationalOctets: number;
   /** Intrusive links of the wait list. */
   waitList: WaitList;
   previousWaiting: Http2Stream | null;
   nextWaiting: Http2Stream | null;
   /** Client, waiting for a slot: the header template to send when one is free. */
   pendingTemplate: HeaderList | null;
-  /** L21: kept while the whole rest of our side is queued; null before. */
-  drain: DrainRecord | null;
-  /** Reset with NO_ERROR once everything queued is sent (early response, RFC 9113 §8.1). */
-  resetWhenSent: boolean;
 
   #queueHead: QueuedItem | null;
   #queueTail: QueuedItem | null;
-  /** END_STREAM is queued or sent: nothing more may be queued. */
-  #ended: boolean;
+  /** Those of `Mark`. */
+  #marks: number;
+  #extras: StreamExtras | null;
 
   constructor(
     connection: Http2Connection,
@@ -100,23 +109,46 @@ export class Http2Stream implements TransportStream {
     this.sendWindow = new SendWindow(sendWindowOctets);
     this.receiveWindow = new ReceiveWindow(receiveWindowOctets, connection.nowMs);
     this.unread = 0;
-    this.unreadExempt = 0;
     this.queuedOctets = 0;
-    this.writerWaits = false;
-    this.headersReceived = false;
-    this.headersSent = false;
     this.contentLengthLeft = -1;
     this.emptyDataInARow = 0;
-    this.informationalOctets = 0;
     this.waitList = 0;
     this.previousWaiting = null;
     this.nextWaiting = null;
     this.pendingTemplate = null;
-    this.drain = null;
-    this.resetWhenSent = false;
     this.#queueHead = null;
     this.#queueTail = null;
-    this.#ended = false;
+    this.#marks = 0;
+    this.#extras = null;
+  }
+
+  #is(mark: number): boolean {
+    return (this.#marks & mark) !== 0;
+  }
+
+  /** Initial headers (client: final response headers) have been received. */
+  get headersReceived(): boolean {
+    return this.#is(Mark.HEADERS_RECEIVED);
+  }
+
+  onHeadersReceived(): void {
+    this.#marks |= Mark.HEADERS_RECEIVED;
+  }
+
+  /** Resets with NO_ERROR once everything queued is sent (early response, RFC 9113 §8.1). */
+  resetWhenSent(): void {
+    this.#marks |= Mark.RESET_WHEN_SENT;
+  }
+
+  /** What few streams have; made now if there is none. */
+  get extras(): StreamExtras {
+    this.#extras ??= new StreamExtras();
+    return this.#extras;
+  }
+
+  /** L21: the record of the drain guard; null while it watches something else or nothing. */
+  get drain(): DrainRecord | null {
+    return this.#extras === null ? null : this.#extras.drain;
   }
 
   get isSendClosed(): boolean {
@@ -136,23 +168,23 @@ export class Http2Stream implements TransportStream {
   writeRequestHeaders(template: HeaderList): void {
     const extra = (this.listener as ClientStreamListener).onSendHeaders();
     this.state = onSendHeaders(this.state, false) as StreamState;
-    this.headersSent = true;
+    this.#marks |= Mark.HEADERS_SENT;
     this.connection.output.writeHeaders(this.id, template, extra, false);
   }
 
   sendHeaders(template: HeaderList, extra: HeaderList | null, endStream: boolean): void {
-    if (this.headersSent || !canSend(this.state) || this.#ended) return;
-    this.headersSent = true;
+    if (this.#is(Mark.HEADERS_SENT) || !canSend(this.state) || this.#is(Mark.ENDED)) return;
+    this.#marks |= Mark.HEADERS_SENT;
     this.state = onSendHeaders(this.state, endStream) as StreamState;
     this.connection.output.writeHeaders(this.id, template, extra, endStream);
     if (endStream) {
-      this.#ended = true;
+      this.#marks |= Mark.ENDED;
       this.#closeIfDone();
     }
   }
 
   sendMessage(flags: number, payload: Uint8Array, endStream: boolean): boolean {
-    if (this.#ended || this.state === StreamState.CLOSED) return true;
+    if (this.#is(Mark.ENDED) || this.state === StreamState.CLOSED) return true;
     const octets = payload.length + MESSAGE_PREFIX_OCTETS;
     const { output } = this.connection;
     if (
@@ -166,13 +198,13 @@ export class Http2Stream implements TransportStream {
       if (endStream) this.#sentEnd();
       return true;
     }
-    this.#ended = endStream;
+    if (endStream) this.#marks |= Mark.ENDED;
     return this.#enqueue(flags, payload, endStream, null, null, octets);
   }
 
   sendEnd(): void {
-    if (this.#ended || this.state === StreamState.CLOSED) return;
-    this.#ended = true;
+    if (this.#is(Mark.ENDED) || this.state === StreamState.CLOSED) return;
+    this.#marks |= Mark.ENDED;
     if (this.#queueHead === null && canSend(this.state)) {
       this.connection.output.writeEmptyEnd(this.id);
       this.#sentEnd();
@@ -182,8 +214,8 @@ export class Http2Stream implements TransportStream {
   }
 
   sendTrailers(template: HeaderList, extra: HeaderList | null): void {
-    if (this.#ended || this.state === StreamState.CLOSED) return;
-    this.#ended = true;
+    if (this.#is(Mark.ENDED) || this.state === StreamState.CLOSED) return;
+    this.#marks |= Mark.ENDED;
     if (this.#queueHead === null && canSend(this.state)) {
       this.#writeTrailers(template, extra);
       return;
@@ -200,9 +232,9 @@ export class Http2Stream implements TransportStream {
 
   expect(octets: number): void {
     if (!canReceive(this.state)) return;
-    const held = this.unread - this.unreadExempt;
+    const held = this.unread - this.#unreadExempt;
     if (held > 0) {
-      this.unreadExempt += held;
+      this.extras.unreadExempt += held;
       this.connection.guard.onConsumed(held);
       this.connection.receiver.releaseUnread(held);
     }
@@ -268,7 +300,7 @@ export class Http2Stream implements TransportStream {
     this.queuedOctets = 0;
     this.#queueHead = null;
     this.#queueTail = null;
-    this.#ended = true;
+    this.#marks |= Mark.ENDED;
   }
 
   /** Gives back everything unread, when the stream ends: nobody will consume it (L16). */
@@ -296,16 +328,24 @@ export class Http2Stream implements TransportStream {
 
   /** After octets left: tells a waiting writer once the queue is below half of the quota (L17). */
   notifyWritableIfDrained(quotaOctets: number): void {
-    if (this.writerWaits && this.queuedOctets * 2 < quotaOctets && !this.#ended) {
-      this.writerWaits = false;
+    if (
+      this.#is(Mark.WRITER_WAITS) &&
+      this.queuedOctets * 2 < quotaOctets &&
+      !this.#is(Mark.ENDED)
+    ) {
+      this.#marks &= ~Mark.WRITER_WAITS;
       this.listener.onWritable();
     }
   }
 
+  get #unreadExempt(): number {
+    return this.#extras === null ? 0 : this.#extras.unreadExempt;
+  }
+
   #release(octets: number): void {
     this.unread -= octets;
-    const exempt = Math.min(octets, this.unreadExempt);
-    this.unreadExempt -= exempt;
+    const exempt = Math.min(octets, this.#unreadExempt);
+    if (exempt > 0) this.extras.unreadExempt -= exempt;
     this.connection.receiver.releaseUnread(octets - exempt);
   }
 
@@ -334,7 +374,7 @@ export class Http2Stream implements TransportStream {
     this.connection.output.schedule(this);
     if (endStream) this.connection.onOutputFinished(this);
     const accepted = this.connection.output.isBelowQuota(this);
-    if (!accepted) this.writerWaits = true;
+    if (!accepted) this.#marks |= Mark.WRITER_WAITS;
     return accepted;
   }
 
@@ -346,14 +386,14 @@ export class Http2Stream implements TransportStream {
   }
 
   #writeTrailers(template: HeaderList, extra: HeaderList | null): void {
-    this.headersSent = true;
+    this.#marks |= Mark.HEADERS_SENT;
     this.state = onSendHeaders(this.state, true) as StreamState;
     this.connection.output.writeHeaders(this.id, template, extra, true);
     this.#closeIfDone();
   }
 
   #sentEnd(): void {
-    this.#ended = true;
+    this.#marks |= Mark.ENDED;
     this.state = onSendData(this.state, true) as StreamState;
     this.#closeIfDone();
   }
@@ -368,7 +408,7 @@ export class Http2Stream implements TransportStream {
         StreamProgress.PROCESSED,
         '',
       );
-    } else if (this.resetWhenSent && this.#queueHead === null) {
+    } else if (this.#is(Mark.RESET_WHEN_SENT) && this.#queueHead === null) {
       this.connection.resetByUser(this, ErrorCode.NO_ERROR);
     }
   }

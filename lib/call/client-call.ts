@@ -46,6 +46,7 @@ import {
   wholeMs,
 } from './call-progress.ts';
 import type { ClientCallHost, PendingCall } from './client-call-host.ts';
+import { Mark } from './client-call-state.ts';
 import { deliverCall } from './deliver-call.ts';
 import { mayHaveExpired } from './expiry.ts';
 import { ForeignResponse } from './foreign-response.ts';
@@ -80,9 +81,6 @@ export class ClientCallImpl
   #timer: Timer | null = null;
   /** The final status once it is known; delivered by `runReady`. */
   #status: CallStatus | null = null;
-  /** The status came in trailers, behind messages that are still to be delivered. */
-  #statusInOrder: boolean = false;
-  #statusDelivered: boolean = false;
   /** Response headers that are due to the listener. */
   #metadata: HeaderList | null = null;
   /** The response, once its headers have shown that it is not gRPC. */
@@ -93,16 +91,9 @@ export class ClientCallImpl
   #scope: CallScope | null = null;
   /** Messages wanted through `request` and not delivered. */
   #demand: number = 0;
-  /** The host keeps the call until it finds a transport. */
-  #waiting: boolean = false;
-  /** The stream of the current attempt was closed, perhaps while it was being opened. */
-  #attemptClosed: boolean = false;
-  /** The server refused the call once already (gRFC A6 allows one immediate retry). */
-  #refused: boolean = false;
-  #retryDue: boolean = false;
-  #readyDue: boolean = false;
-  /** Inside `start`, with the whole timeout left: headers that are written now need no look at the clock. */
-  #startsNow: boolean = false;
+
+  /** Those of `Mark`. */
+  #marks: number = 0;
 
   constructor(method: MethodDescriptor, options: CallOptions, host: ClientCallHost) {
     this.method = method;
@@ -110,6 +101,10 @@ export class ClientCallImpl
     this.#host = host;
     this.#request = new RequestMessages(host, options.compression, this);
     this.#received = new MessageQueue(host.limits.maxReceiveMessageOctets);
+  }
+
+  #is(mark: number): boolean {
+    return (this.#marks & mark) !== 0;
   }
 
   start(listener: ClientCallListener): void {
@@ -135,10 +130,10 @@ export class ClientCallImpl
         return;
       }
       this.#timer = this.#host.clock.setTimer(leftMs, this, true);
-      this.#startsNow = isWhole(leftMs, this.options.timeoutMs);
+      if (isWhole(leftMs, this.options.timeoutMs)) this.#marks |= Mark.STARTS_NOW;
     }
     this.#attempt();
-    this.#startsNow = false;
+    this.#marks &= ~Mark.STARTS_NOW;
   }
 
   startUnary(listener: ClientCallListener, message: Uint8Array, compress = true): void {
@@ -204,13 +199,13 @@ export class ClientCallImpl
   }
 
   onTransport(transport: ClientTransport): void {
-    this.#waiting = false;
+    this.#marks &= ~Mark.WAITING;
     timelineOf(this).connectedMs = msSince(this.startedMs, this.#host.clock.now());
     if (this.#status === null) this.#open(transport);
   }
 
   onPickFailed(status: CallStatus): void {
-    this.#waiting = false;
+    this.#marks &= ~Mark.WAITING;
     if (this.#status !== null) return;
     const isUnavailable = status.code === Status.UNAVAILABLE;
     const endedBy = isUnavailable ? EndedBy.CONNECTION : EndedBy.LIBRARY;
@@ -218,20 +213,20 @@ export class ClientCallImpl
   }
 
   #attempt(): void {
-    this.#waiting = true;
+    this.#marks |= Mark.WAITING;
     this.phase = CallPhase.CONNECTING;
     const transport = this.#host.pick(this);
     if (transport === null) return;
-    this.#waiting = false;
+    this.#marks &= ~Mark.WAITING;
     this.#open(transport);
   }
 
   #open(transport: ClientTransport): void {
-    this.#attemptClosed = false;
+    this.#marks &= ~Mark.ATTEMPT_CLOSED;
     this.phase = CallPhase.QUEUED;
     const template = this.#host.template(this.method, this.#request.encoding);
     const stream = transport.openStream(template, this);
-    if (this.#attemptClosed) return;
+    if (this.#is(Mark.ATTEMPT_CLOSED)) return;
     this.#stream = stream;
     this.peer = stream.peer;
     if (this.#request.attach(stream)) this.onRequestReady();
@@ -240,7 +235,7 @@ export class ClientCallImpl
   /** For the request side: after `sendMessage` returned false, more may be sent. */
   onRequestReady(): void {
     if (this.#status !== null) return;
-    this.#readyDue = true;
+    this.#marks |= Mark.READY_DUE;
     this.#host.readyQueue.pushSoon(this);
   }
 
@@ -249,7 +244,7 @@ export class ClientCallImpl
   onSendHeaders(): HeaderList | null {
     const { deadlineMs, timeoutMs, metadata } = this.options;
     this.phase = CallPhase.SENT;
-    if (this.#startsNow) return requestFields(timeoutMs, timeoutMs, metadata);
+    if (this.#is(Mark.STARTS_NOW)) return requestFields(timeoutMs, timeoutMs, metadata);
     const nowMs = this.#host.clock.now();
     timelineOf(this).sentMs = msSince(this.startedMs, nowMs);
     if (deadlineMs === Number.POSITIVE_INFINITY) return metadata;
@@ -320,13 +315,13 @@ export class ClientCallImpl
     progress: StreamProgress,
     reason: string,
   ): void {
-    this.#attemptClosed = true;
+    this.#marks |= Mark.ATTEMPT_CLOSED;
     const streamId = this.#stream?.id ?? null;
     this.#stream = null;
     if (this.#status !== null) return;
     this.#request.detach();
     if (this.#mayRetry(progress)) {
-      this.#retryDue = true;
+      this.#marks |= Mark.RETRY_DUE;
       this.#host.readyQueue.pushSoon(this);
       return;
     }
@@ -346,8 +341,8 @@ export class ClientCallImpl
   #mayRetry(progress: StreamProgress): boolean {
     if (progress === StreamProgress.PROCESSED || this.#request.committed) return false;
     if (progress === StreamProgress.MISCARRIED) return true;
-    if (this.#refused) return false;
-    this.#refused = true;
+    if (this.#is(Mark.REFUSED)) return false;
+    this.#marks |= Mark.REFUSED;
     return true;
   }
 
@@ -410,7 +405,10 @@ export class ClientCallImpl
 
   /** Ends the call from this side, unless its end is already certain. */
   #abort(code: number, message: string, cause: unknown, endedBy: EndedBy = EndedBy.LIBRARY): void {
-    const unread = this.#statusInOrder && !this.#statusDelivered && this.#received.chunk !== null;
+    const unread =
+      this.#is(Mark.STATUS_IN_ORDER) &&
+      !this.#is(Mark.STATUS_DELIVERED) &&
+      this.#received.chunk !== null;
     if (this.#status !== null && !unread) return;
     const status = { code, message, trailers: NO_HEADERS, cause };
     this.#endWith(this.#explain(status, endedBy));
@@ -426,7 +424,8 @@ export class ClientCallImpl
   /** Sets the final status. `inOrder`: what was received before is delivered first. */
   #end(status: CallStatus, inOrder: boolean): void {
     this.#status = status;
-    this.#statusInOrder = inOrder;
+    if (inOrder) this.#marks |= Mark.STATUS_IN_ORDER;
+    else this.#marks &= ~Mark.STATUS_IN_ORDER;
     this.#request.close();
     if (!inOrder) {
       this.#received.clear();
@@ -437,8 +436,8 @@ export class ClientCallImpl
       this.#timer.cancel();
       this.#timer = null;
     }
-    if (this.#waiting) {
-      this.#waiting = false;
+    if (this.#is(Mark.WAITING)) {
+      this.#marks &= ~Mark.WAITING;
       this.#host.unqueue(this);
     }
     if (inOrder) this.#host.readyQueue.push(this);
@@ -454,12 +453,12 @@ export class ClientCallImpl
 
   /** @internal Runs user code; for `deliverCall`. */
   deliver(): void {
-    if (this.#retryDue) {
-      this.#retryDue = false;
+    if (this.#is(Mark.RETRY_DUE)) {
+      this.#marks &= ~Mark.RETRY_DUE;
       if (this.#status === null) this.#attempt();
     }
     const listener = this.#listener;
-    if (listener === null || this.#statusDelivered) return;
+    if (listener === null || this.#is(Mark.STATUS_DELIVERED)) return;
     if (this.#metadata !== null) {
       const metadata = this.#metadata;
       this.#metadata = null;
@@ -471,8 +470,8 @@ export class ClientCallImpl
     }
     if (this.method.responseStreaming) this.#runStreaming(listener);
     else this.#runUnary(listener);
-    if (this.#readyDue) {
-      this.#readyDue = false;
+    if (this.#is(Mark.READY_DUE)) {
+      this.#marks &= ~Mark.READY_DUE;
       if (this.#status === null) this.#tell(listener, null);
     }
     const status = this.#status;
@@ -536,7 +535,7 @@ export class ClientCallImpl
     const stream = this.#stream;
     if (stream !== null) stream.consume(received.takeReleased());
     if (this.#status === null) this.#awaitRest();
-    else if (this.#statusInOrder) this.#judgeRest(this.#status);
+    else if (this.#is(Mark.STATUS_IN_ORDER)) this.#judgeRest(this.#status);
   }
 
   /** With the status known and every whole message delivered; without trailers, every one that was asked for. */
@@ -578,14 +577,14 @@ export class ClientCallImpl
 
   /** The API could not use a message: that is this call's end, whatever the server says later. */
   #failInListener(error: unknown): void {
-    if (this.#status !== null && !this.#statusInOrder) return;
+    if (this.#status !== null && !this.#is(Mark.STATUS_IN_ORDER)) return;
     const message = `response message could not be read: ${messageOf(error)}`;
     const status = { code: Status.INTERNAL, message, trailers: NO_HEADERS, cause: error };
     this.#endWith(this.#explain(status, EndedBy.USER));
   }
 
   #deliverStatus(listener: ClientCallListener, status: CallStatus): void {
-    this.#statusDelivered = true;
+    this.#marks |= Mark.STATUS_DELIVERED;
     this.#received.clear();
     try {
       listener.onStatus(status.end === undefined ? status : recounted(status, this));

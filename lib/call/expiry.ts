@@ -20,3 +20,8 @@ export function mayHaveExpired(clock: Clock, { deadlineMs, timeoutMs }: CallOpti
   if (deadlineMs === Number.POSITIVE_INFINITY) return false;
   return clock.now() >= deadlineMs - Math.min(MAX_SERVER_LEAD_MS, timeoutMs / 2);
 }
+
+/** The deadline of a call that has `timeoutMs` left; without one the clock is not asked. */
+export function deadlineOf(clock: { now(): number }, timeoutMs: number): number {
+  return timeoutMs === Number.POSITIVE_INFINITY ? timeoutMs : clock.now() + timeoutMs;
+}

@@ -31,7 +31,7 @@ import { Status } from '../status.ts';
 import type { CallAbortion, ServerCall, ServerCallListener, ServerMethod } from './call.ts';
 import { abortionText, metadataFault, overLimitMessage } from './call-fault.ts';
 import { deliverCall } from './deliver-call.ts';
-import { EXPIRY_RESET_DELAY_MS } from './expiry.ts';
+import { deadlineOf, EXPIRY_RESET_DELAY_MS } from './expiry.ts';
 import { LATER, READABLE } from './message-inflater.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { ReadyEntry } from './ready-queue.ts';
@@ -40,7 +40,7 @@ import { EXPIRED, type Refusal, refusalOf, unknownMethod } from './request-refus
 import { costOfReset } from './reset-cost.ts';
 import { isReadByClient, ResponseCompression, switchCompression } from './response-compression.ts';
 import type { ServerCallHost, SlotCall } from './server-call-host.ts';
-import { ListenerEvent, Slot, UNROUTED } from './server-call-state.ts';
+import { type AbortionRecord, ListenerEvent, Mark, Slot, UNROUTED } from './server-call-state.ts';
 
 /**
  * Makes the call of a request stream and queues it: what a `StreamAcceptor` does. `complete` is false when `headers` was cut at the limits;
@@ -61,17 +61,11 @@ export function acceptCall(
 /** One call. Created by `acceptCall`. */
 export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, ReadyEntry {
   inReadyQueue: boolean = false;
-  method: MethodDescriptor = UNROUTED;
-  readonly peer: PeerInfo;
   readonly headers: HeaderList;
-  readonly authority: string;
   readonly deadlineMs: number;
-  cancelled: boolean = false;
-  abortReason: string = '';
   readonly #host: ServerCallHost;
   readonly #stream: TransportStream;
   readonly #facts: RequestFacts;
-  readonly #headersComplete: boolean;
   readonly #received: MessageQueue;
   /** Null for responses that are not compressed. */
   #compression: ResponseCompression | null = null;
@@ -81,23 +75,10 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   #listener: ServerCallListener | null = null;
   #timer: Timer | null = null;
   #slot: Slot = Slot.NONE;
-  #judged: boolean = false;
-  #requestEnded: boolean;
-  #headersSent: boolean = false;
-  #messageSent: boolean = false;
-  /** The final status was handed to the stream, or the stream was reset. */
-  #answered: boolean = false;
-  #streamClosed: boolean = false;
-  #abortion: CallAbortion | null = null;
-  #cancelDelivered: boolean = false;
-  /** The handler has settled, or has not been started. */
-  #settled: boolean = true;
-  #startDue: boolean = false;
+  /** Those of `Mark`. */
+  #marks: number;
+  #abortion: AbortionRecord | null = null;
   #demand: number = 0;
-  #senderWaits: boolean = false;
-  #readyDue: boolean = false;
-  #halfCloseDelivered: boolean = false;
-  #completeDelivered: boolean = false;
 
   constructor(
     stream: TransportStream,
@@ -107,22 +88,43 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     host: ServerCallHost,
   ) {
     const facts = host.requestReader.read(headers);
-    this.peer = stream.peer;
     this.headers = headers;
-    this.authority = facts.authority;
-    this.deadlineMs =
-      facts.timeoutMs === Number.POSITIVE_INFINITY
-        ? Number.POSITIVE_INFINITY
-        : host.clock.now() + facts.timeoutMs;
+    this.deadlineMs = deadlineOf(host.clock, facts.timeoutMs);
     this.#host = host;
     this.#stream = stream;
     this.#facts = facts;
-    this.#headersComplete = complete;
+    this.#marks = Mark.SETTLED;
+    if (endStream) this.#marks |= Mark.REQUEST_ENDED;
+    if (complete) this.#marks |= Mark.HEADERS_COMPLETE;
     this.#received = new MessageQueue(host.limits.maxReceiveMessageOctets);
-    this.#requestEnded = endStream;
+  }
+
+  #is(mark: number): boolean {
+    return (this.#marks & mark) !== 0;
   }
 
   // ---- ServerCall: the API's side -------------------------------------------------------------------------------------------------
+
+  get method(): MethodDescriptor {
+    return this.#served === null ? UNROUTED : this.#served.method;
+  }
+
+  get peer(): PeerInfo {
+    return this.#stream.peer;
+  }
+
+  get authority(): string {
+    return this.#facts.authority;
+  }
+
+  get cancelled(): boolean {
+    return this.#abortion !== null;
+  }
+
+  get abortReason(): string {
+    return this.#abortion === null ? '' : this.#abortion.reason;
+  }
+
   get maxUndeliveredMessages(): number {
     return this.#host.limits.maxUndeliveredMessages;
   }
@@ -133,17 +135,18 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
 
   request(messages: number): void {
     this.#demand += messages;
-    if (this.#received.chunk !== null || this.#received.octetsBehind > 0 || this.#requestEnded) {
+    const { chunk, octetsBehind } = this.#received;
+    if (chunk !== null || octetsBehind > 0 || this.#is(Mark.REQUEST_ENDED)) {
       this.#host.readyQueue.pushSoon(this);
     }
   }
 
   sendMetadata(metadata: HeaderList | null): void {
-    if (this.#headersSent || this.#answered) return;
+    if (this.#is(Mark.HEADERS_SENT | Mark.ANSWERED)) return;
     const fault = metadataFault(metadata, this.#host.limits.maxHeaderBlockOctets);
     if (fault !== null) this.#failRunning(Status.RESOURCE_EXHAUSTED, fault);
-    if (this.#answered) return;
-    this.#headersSent = true;
+    if (this.#is(Mark.ANSWERED)) return;
+    this.#marks |= Mark.HEADERS_SENT;
     const templates = this.#host.responseTemplates;
     const compression = this.#compression;
     const template =
@@ -157,7 +160,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     if (!compression.codecs.has(encoding)) {
       throw new RangeError(unknownEncoding(encoding, compression.codecs));
     }
-    if (this.#headersSent) return switchCompression(current, encoding);
+    if (this.#is(Mark.HEADERS_SENT)) return switchCompression(current, encoding);
     if (!isReadByClient(encoding, this.#facts)) return false;
     const codec = compression.codecs.get(encoding);
     this.#compression =
@@ -170,30 +173,30 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   }
 
   sendMessage(message: Uint8Array): boolean {
-    if (this.#answered) return true;
-    if (this.#messageSent && !this.method.responseStreaming) {
+    if (this.#is(Mark.ANSWERED)) return true;
+    if (this.#is(Mark.MESSAGE_SENT) && !this.method.responseStreaming) {
       this.#failRunning(Status.INTERNAL, 'handler sent more than one message in a unary response');
       return true;
     }
-    this.#messageSent = true;
+    this.#marks |= Mark.MESSAGE_SENT;
     this.sendMetadata(null);
     const accepted =
       this.#compression === null
         ? this.#stream.sendMessage(0, message, false)
         : this.#compression.send(message);
-    if (!accepted) this.#senderWaits = true;
+    if (!accepted) this.#marks |= Mark.SENDER_WAITS;
     return accepted;
   }
 
   sendUnaryAndClose(message: Uint8Array, trailers: HeaderList | null): void {
-    if (this.#answered) return;
+    if (this.#is(Mark.ANSWERED)) return;
     this.sendMessage(message);
-    if (!this.#answered) this.#answer(Status.OK, '', trailers);
+    if (!this.#is(Mark.ANSWERED)) this.#answer(Status.OK, '', trailers);
   }
 
   close(code: number, message: string, trailers: HeaderList | null): void {
-    if (this.#answered) return;
-    if (code === Status.OK && !this.#messageSent && !this.method.responseStreaming) {
+    if (this.#is(Mark.ANSWERED)) return;
+    if (code === Status.OK && !this.#is(Mark.MESSAGE_SENT) && !this.method.responseStreaming) {
       this.#answer(Status.INTERNAL, 'handler ended a unary response without a message', null);
       return;
     }
@@ -205,7 +208,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   }
 
   settled(): void {
-    this.#settled = true;
+    this.#marks |= Mark.SETTLED;
     if (this.#scope !== null) this.#scope.end();
     this.#releaseSlotIfOver();
   }
@@ -226,8 +229,8 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
 
   /** L2: the slot is free when the handler has settled and the stream is closed; a call that waits for one only leaves the queue. */
   #releaseSlotIfOver(resetByPeer = false): void {
-    if (!this.#streamClosed) return;
-    if (this.#slot === Slot.WAITING || (this.#slot === Slot.HELD && this.#settled)) {
+    if (!this.#is(Mark.STREAM_CLOSED)) return;
+    if (this.#slot === Slot.WAITING || (this.#slot === Slot.HELD && this.#is(Mark.SETTLED))) {
       this.#slot = Slot.RELEASED;
       this.#host.releaseSlot(this, resetByPeer);
     }
@@ -240,8 +243,8 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   }
 
   onData(chunk: Uint8Array, start: number, end: number, endStream: boolean): number {
-    if (endStream) this.#requestEnded = true;
-    if (this.#answered) return end - start;
+    if (endStream) this.#marks |= Mark.REQUEST_ENDED;
+    if (this.#is(Mark.ANSWERED)) return end - start;
     this.#received.push(chunk, start, end);
     this.#host.readyQueue.push(this);
     return 0;
@@ -249,8 +252,8 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
 
   onTrailers(): void {
     // gRPC requests have no trailers (PROTOCOL-HTTP2, Requests); what they say is ignored.
-    this.#requestEnded = true;
-    if (!this.#answered) this.#host.readyQueue.push(this);
+    this.#marks |= Mark.REQUEST_ENDED;
+    if (!this.#is(Mark.ANSWERED)) this.#host.readyQueue.push(this);
   }
 
   onWritable(): void {
@@ -259,9 +262,9 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
 
   /** More may be sent: tells the listener if it waits for that. */
   #readySoon(): void {
-    if (!this.#senderWaits || this.#answered) return;
-    this.#senderWaits = false;
-    this.#readyDue = true;
+    if (!this.#is(Mark.SENDER_WAITS) || this.#is(Mark.ANSWERED)) return;
+    this.#marks &= ~Mark.SENDER_WAITS;
+    this.#marks |= Mark.READY_DUE;
     this.#host.readyQueue.pushSoon(this);
   }
 
@@ -275,8 +278,8 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     _progress: StreamProgress,
     reason: string,
   ): void {
-    this.#streamClosed = true;
-    if (!this.#answered) {
+    this.#marks |= Mark.STREAM_CLOSED;
+    if (!this.#is(Mark.ANSWERED)) {
       const abortion = initiator === Initiator.LIBRARY ? 'network' : 'cancelled';
       this.#abandon(abortion, abortionText(errorCode, initiator, reason));
     }
@@ -292,7 +295,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   // ---- the answer -----------------------------------------------------------------------------------------------------------------
 
   #answer(code: number, message: string, metadata: HeaderList | null): void {
-    const headersSent = this.#headersSent;
+    const headersSent = this.#is(Mark.HEADERS_SENT);
     const compression = this.#compression;
     this.#finish();
     if (
@@ -337,12 +340,12 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
 
   /** RFC 9113 §8.1: after a complete response the client is told with NO_ERROR that the rest of its request is not needed. */
   #endEarly(): void {
-    if (!this.#requestEnded && !this.#streamClosed) this.#stream.reset(ErrorCode.NO_ERROR);
+    if (!this.#is(Mark.REQUEST_ENDED) && !this.#is(Mark.STREAM_CLOSED))
+      this.#stream.reset(ErrorCode.NO_ERROR);
   }
 
   #finish(): void {
-    this.#answered = true;
-    this.#headersSent = true;
+    this.#marks |= Mark.ANSWERED | Mark.HEADERS_SENT;
     this.#received.clear();
     this.#stopTimer();
   }
@@ -354,17 +357,15 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
 
   /** The call ends without an answer of the handler's. */
   #abandon(abortion: CallAbortion, reason: string): void {
-    this.#answered = true;
-    this.cancelled = true;
-    this.abortReason = reason;
-    this.#abortion = abortion;
+    this.#marks |= Mark.ANSWERED;
+    this.#abortion = { abortion, reason };
     this.#received.clear();
     this.#stopTimer();
   }
 
   /** Answers with a status of our own; a handler that runs is told that its call was aborted. */
   #failRunning(code: number, message: string): void {
-    if (this.#answered) return;
+    if (this.#is(Mark.ANSWERED)) return;
     this.#answer(code, message, null);
     this.#abandon('network', message);
     this.#host.readyQueue.pushSoon(this);
@@ -373,7 +374,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   /** For the timer of the deadline. */
   onTimer(): void {
     this.#timer = null;
-    if (this.#answered) return;
+    if (this.#is(Mark.ANSWERED)) return;
     if (this.#listener === null) this.countTrip(EXPIRED.token);
     this.#abandon('expired', 'its deadline has passed');
     this.#host.readyQueue.pushSoon(this);
@@ -384,17 +385,17 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   // ---- ReadyEntry: where judging and user code run --------------------------------------------------------------------------------
 
   runReady(): void {
-    const isFirst = !this.#judged;
+    const isFirst = !this.#is(Mark.JUDGED);
     if (isFirst) {
-      this.#judged = true;
-      if (!this.#answered) this.#judge();
+      this.#marks |= Mark.JUDGED;
+      if (!this.#is(Mark.ANSWERED)) this.#judge();
     }
     if (this.#listener === null) {
-      if (this.#answered || !this.#mayStart(isFirst)) {
+      if (this.#is(Mark.ANSWERED) || !this.#mayStart(isFirst)) {
         this.#received.compact();
         return;
       }
-      this.#startDue = true;
+      this.#marks |= Mark.START_DUE;
       if (this.#host.scopes !== null) {
         this.#scope = new CallScope(this.deadlineMs, this.#host.clock);
       }
@@ -406,29 +407,29 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
 
   /** @internal Runs user code; for `deliverCall`. */
   deliver(): void {
-    if (this.#startDue) {
-      this.#startDue = false;
+    if (this.#is(Mark.START_DUE)) {
+      this.#marks &= ~Mark.START_DUE;
       this.#startHandler();
     }
     const listener = this.#listener;
     if (listener === null) return;
-    if (!this.#answered) {
+    if (!this.#is(Mark.ANSWERED)) {
       this.#deliverRequest(listener);
       this.#received.compact();
     }
-    if (this.#readyDue) {
-      this.#readyDue = false;
-      if (!this.#answered) this.#tell(listener, ListenerEvent.READY);
+    if (this.#is(Mark.READY_DUE)) {
+      this.#marks &= ~Mark.READY_DUE;
+      if (!this.#is(Mark.ANSWERED)) this.#tell(listener, ListenerEvent.READY);
     }
-    if (this.#abortion !== null && !this.#cancelDelivered) {
-      this.#cancelDelivered = true;
-      if (this.#scope !== null) this.#scope.abort(this.#abortion);
+    if (this.#abortion !== null && !this.#is(Mark.CANCEL_DELIVERED)) {
+      this.#marks |= Mark.CANCEL_DELIVERED;
+      if (this.#scope !== null) this.#scope.abort(this.#abortion.abortion);
       this.#tell(listener, ListenerEvent.CANCEL);
     }
-    if (this.#streamClosed && !this.#completeDelivered) {
-      this.#completeDelivered = true;
+    if (this.#is(Mark.STREAM_CLOSED) && !this.#is(Mark.COMPLETE_DELIVERED)) {
+      this.#marks |= Mark.COMPLETE_DELIVERED;
       this.#tell(listener, ListenerEvent.COMPLETE);
-      if (!this.#settled && this.#slot === Slot.HELD) this.#host.handlerLingers(this);
+      if (!this.#is(Mark.SETTLED) && this.#slot === Slot.HELD) this.#host.handlerLingers(this);
     }
   }
 
@@ -438,7 +439,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
       if (event === ListenerEvent.COMPLETE) listener.onComplete();
       else if (event === ListenerEvent.HALF_CLOSE) listener.onHalfClose();
       else if (event === ListenerEvent.READY) listener.onReady();
-      else if (this.#abortion !== null) listener.onCancel(this.#abortion);
+      else if (this.#abortion !== null) listener.onCancel(this.#abortion.abortion);
     } catch (error) {
       this.#host.readyQueue.report(error);
       this.#failRunning(Status.UNKNOWN, 'handler failed');
@@ -448,7 +449,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   /** Refuses the request, or finds its method and starts the deadline. */
   #judge(): void {
     const { codecs } = this.#host.compression;
-    const refusal = refusalOf(this.#facts, this.#headersComplete, codecs);
+    const refusal = refusalOf(this.#facts, this.#is(Mark.HEADERS_COMPLETE), codecs);
     if (refusal !== null) {
       this.#refuse(refusal);
       return;
@@ -467,7 +468,6 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
       this.#timer = this.#host.clock.setTimer(leftMs, this, false);
     }
     this.#served = served;
-    this.method = served.method;
     const { codec } = this.#host.compression;
     if (codec !== null) this.setCompression(codec.name);
   }
@@ -494,13 +494,13 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   #startHandler(): void {
     const served = this.#served;
     if (served === null) return;
-    this.#settled = false;
+    this.#marks &= ~Mark.SETTLED;
     try {
       this.#listener = served.handler(this);
     } catch (error) {
       this.#host.readyQueue.report(error);
       // security.md E12: nothing of a handler's exception reaches the client unasked.
-      if (!this.#answered) this.#answer(Status.UNKNOWN, 'handler failed', null);
+      if (!this.#is(Mark.ANSWERED)) this.#answer(Status.UNKNOWN, 'handler failed', null);
       this.settled();
     }
   }
@@ -511,7 +511,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     if (this.#failedOverLimit()) return false;
     const { codecs } = this.#host.compression;
     const { encoding } = this.#facts;
-    const judged = judgeUnaryRequest(received, this.#requestEnded, encoding, codecs);
+    const judged = judgeUnaryRequest(received, this.#is(Mark.REQUEST_ENDED), encoding, codecs);
     if (judged === COMPLETE) return true;
     if (judged === UNFINISHED) this.#awaitRest();
     else this.#failRunning(judged.code, judged.message);
@@ -551,16 +551,16 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
       this.#demand--;
       received.shift();
       this.#deliverMessage(listener, chunk as Uint8Array, start, end);
-      if (this.#answered) return;
+      if (this.#is(Mark.ANSWERED)) return;
     }
     this.#stream.consume(received.takeReleased());
     if (this.#failedOverLimit() || received.chunk !== null) return;
-    if (!this.#requestEnded) {
+    if (!this.#is(Mark.REQUEST_ENDED)) {
       this.#awaitRest();
     } else if (received.octetsBehind > 0) {
       this.#failRunning(Status.INTERNAL, INCOMPLETE_TEXT);
-    } else if (!this.#halfCloseDelivered) {
-      this.#halfCloseDelivered = true;
+    } else if (!this.#is(Mark.HALF_CLOSE_DELIVERED)) {
+      this.#marks |= Mark.HALF_CLOSE_DELIVERED;
       this.#tell(listener, ListenerEvent.HALF_CLOSE);
     }
   }
