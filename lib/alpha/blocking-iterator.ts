@@ -97,7 +97,7 @@ export class BlockingIterator<Response>
   }
 
   onMetadata(headers: HeaderList): void {
-    this.#metadata.initial.arrive(headers);
+    this.#metadata.begin(headers);
     this.extras?.onMetadata(headers);
   }
 

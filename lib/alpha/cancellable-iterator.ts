@@ -96,7 +96,7 @@ export class ResponseIterator<Response> implements CancellableIterator<Response>
   }
 
   onMetadata(headers: HeaderList): void {
-    this.#metadata.initial.arrive(headers);
+    this.#metadata.begin(headers);
     if (this.extras !== null) this.extras.onMetadata(headers);
   }
 

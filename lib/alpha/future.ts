@@ -165,7 +165,7 @@ export class RpcFuture<Response> implements Future<Response>, ValueListener {
   }
 
   onMetadata(headers: HeaderList): void {
-    this.#metadata.initial.arrive(headers);
+    this.#metadata.begin(headers);
     this.extras?.onMetadata(headers);
   }
 

@@ -65,23 +65,29 @@ function iteratorOf<Value>(source: Iterable<Value> | AsyncIterable<Value>): AnyI
   return iterator;
 }
 
+/** Facts of a pump, as bits of one number: an open stream may wait in one for hours. */
+const Mark = {
+  /** The iterable's own code is on the stack, where a generator cannot be closed. */
+  INSIDE: 1,
+  /** A promise of `next()` is pending. */
+  AWAITING: 2,
+  /** A promise of `return()` is pending. */
+  CLOSING: 4,
+  IN_BREAK: 8,
+  PAUSED: 16,
+  /** The iterator ended or raised: there is nothing to close. */
+  FINISHED: 32,
+  STOPPED: 64,
+  SETTLED: 128,
+} as const;
+
 /** One iterable on its way into one RPC. */
 export class MessagePump<Value> implements PumpControl {
   readonly #source: Iterable<Value> | AsyncIterable<Value>;
   readonly #receiver: PumpReceiver<Value>;
   #iterator: AnyIterator<Value> | null;
-  /** The iterable's own code is on the stack, where a generator cannot be closed. */
-  #inside: boolean;
-  /** A promise of `next()` is pending. */
-  #awaiting: boolean;
-  /** A promise of `return()` is pending. */
-  #closing: boolean;
-  #inBreak: boolean;
-  #paused: boolean;
-  /** The iterator ended or raised: there is nothing to close. */
-  #finished: boolean;
-  #stopped: boolean;
-  #settled: boolean;
+  /** Those of `Mark`. */
+  #marks: number;
   #budget: number;
   /** Made when the iterator first gives a promise. */
   #onResult: ((result: IteratorResult<Value, unknown>) => void) | null;
@@ -91,89 +97,86 @@ export class MessagePump<Value> implements PumpControl {
     this.#source = source;
     this.#receiver = receiver;
     this.#iterator = null;
-    this.#inside = false;
-    this.#awaiting = false;
-    this.#closing = false;
-    this.#inBreak = false;
-    this.#paused = false;
-    this.#finished = false;
-    this.#stopped = false;
-    this.#settled = false;
+    this.#marks = 0;
     this.#budget = VALUES_PER_TURN;
     this.#onResult = null;
     this.#onRejected = null;
   }
 
+  #is(mark: number): boolean {
+    return (this.#marks & mark) !== 0;
+  }
+
   /** Begins to pull, now. Called at most once; does nothing after `stop`. */
   start(): void {
-    if (this.#stopped) return;
-    this.#inside = true;
+    if (this.#is(Mark.STOPPED)) return;
+    this.#marks |= Mark.INSIDE;
     try {
       this.#iterator = iteratorOf(this.#source);
     } catch (error) {
-      this.#inside = false;
+      this.#marks &= ~Mark.INSIDE;
       this.#raised(error);
       return;
     }
-    this.#inside = false;
-    if (this.#stopped) this.#close();
+    this.#marks &= ~Mark.INSIDE;
+    if (this.#is(Mark.STOPPED)) this.#close();
     else this.#run();
   }
 
   /** The receiver accepts values again. */
   resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
+    if (!this.#is(Mark.PAUSED)) return;
+    this.#marks &= ~Mark.PAUSED;
     this.#run();
   }
 
   /** No further pull; the iterator is closed if it was begun and has not ended. May be called at any time, also repeatedly. */
   stop(): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    if (!this.#inside && !this.#finished) this.#close();
+    if (this.#is(Mark.STOPPED)) return;
+    this.#marks |= Mark.STOPPED;
+    if (!this.#is(Mark.INSIDE) && !this.#is(Mark.FINISHED)) this.#close();
   }
 
   #run(): void {
     const iterator = this.#iterator;
-    if (iterator === null || this.#inside || this.#awaiting || this.#inBreak) return;
-    while (!this.#stopped && !this.#finished && !this.#paused) {
+    if (iterator === null || this.#is(Mark.INSIDE | Mark.AWAITING | Mark.IN_BREAK)) return;
+    while (!this.#is(Mark.STOPPED | Mark.FINISHED | Mark.PAUSED)) {
       if (this.#budget === 0) {
-        this.#inBreak = true;
+        this.#marks |= Mark.IN_BREAK;
         inLaterTurn(() => {
-          this.#inBreak = false;
+          this.#marks &= ~Mark.IN_BREAK;
           this.#budget = VALUES_PER_TURN;
           this.#run();
         });
         return;
       }
       this.#budget--;
-      this.#inside = true;
+      this.#marks |= Mark.INSIDE;
       let result: IteratorResult<Value, unknown> | PromiseLike<IteratorResult<Value, unknown>>;
       try {
         result = iterator.next();
       } catch (error) {
-        this.#inside = false;
+        this.#marks &= ~Mark.INSIDE;
         this.#raised(error);
         return;
       }
-      this.#inside = false;
+      this.#marks &= ~Mark.INSIDE;
       if (isThenable(result)) {
-        this.#awaiting = true;
+        this.#marks |= Mark.AWAITING;
         this.#onResult ??= (taken) => {
-          this.#awaiting = false;
+          this.#marks &= ~Mark.AWAITING;
           this.#take(taken);
           this.#run();
         };
         this.#onRejected ??= (error) => {
-          this.#awaiting = false;
+          this.#marks &= ~Mark.AWAITING;
           this.#raised(error);
         };
         result.then(this.#onResult, this.#onRejected);
-        if (this.#stopped) this.#close();
+        if (this.#is(Mark.STOPPED)) this.#close();
         return;
       }
-      if (this.#stopped) this.#finishStopped(result);
+      if (this.#is(Mark.STOPPED)) this.#finishStopped(result);
       else this.#take(result);
     }
   }
@@ -185,23 +188,23 @@ export class MessagePump<Value> implements PumpControl {
   }
 
   #take(result: IteratorResult<Value, unknown>): void {
-    if (this.#stopped) {
+    if (this.#is(Mark.STOPPED)) {
       this.#settleWhenIdle();
     } else if (typeof result !== 'object' || result === null) {
       this.#raised(new TypeError(`next() of the iterator gave ${String(result)}, not an object`));
     } else if (result.done === true) {
-      this.#finished = true;
+      this.#marks |= Mark.FINISHED;
       this.#receiver.onEnd();
       this.#settleWhenIdle();
     } else if (!this.#receiver.onValue(result.value)) {
-      this.#paused = true;
+      this.#marks |= Mark.PAUSED;
     }
   }
 
   /** An exception of an iterable that was stopped before concerns nobody: most often it is the abortion itself, passed on. */
   #raised(error: unknown): void {
-    this.#finished = true;
-    if (!this.#stopped) this.#receiver.onError(error);
+    this.#marks |= Mark.FINISHED;
+    if (!this.#is(Mark.STOPPED)) this.#receiver.onError(error);
     this.#settleWhenIdle();
   }
 
@@ -210,7 +213,7 @@ export class MessagePump<Value> implements PumpControl {
     try {
       const closed = iterator?.return?.();
       if (isThenable(closed)) {
-        this.#closing = true;
+        this.#marks |= Mark.CLOSING;
         closed.then(
           () => this.#closed(),
           (error: unknown) => {
@@ -226,13 +229,13 @@ export class MessagePump<Value> implements PumpControl {
   }
 
   #closed(): void {
-    this.#closing = false;
+    this.#marks &= ~Mark.CLOSING;
     this.#settleWhenIdle();
   }
 
   #settleWhenIdle(): void {
-    if (this.#settled || this.#awaiting || this.#closing) return;
-    this.#settled = true;
+    if (this.#is(Mark.SETTLED | Mark.AWAITING | Mark.CLOSING)) return;
+    this.#marks |= Mark.SETTLED;
     this.#receiver.onSettled();
   }
 }

@@ -14,10 +14,6 @@ export const MAX_QUEUED_OCTETS = 65_536;
 
 const INITIAL_CAPACITY = 4;
 
-// Of every queue before its first value: a stream that is read as it comes never has one.
-const NO_VALUES: undefined[] = [];
-const NO_OCTETS_OF: number[] = [];
-
 type Result<Value> = IteratorResult<Value, undefined>;
 
 class Reader<Value> implements PromiseHolder<Result<Value>> {
@@ -45,14 +41,56 @@ function handled<Rejected extends Promise<unknown>>(promise: Rejected): Rejected
 
 const DONE: Result<never> = Object.freeze({ value: undefined, done: true });
 
+/** A ring of values with the octets that each stood for. */
+class StoredValues<Value> {
+  length = 0;
+  /** Those that all of them stood for. */
+  octets = 0;
+  #values: (Value | undefined)[] = new Array<Value | undefined>(INITIAL_CAPACITY).fill(undefined);
+  #octetsOf: number[] = new Array<number>(INITIAL_CAPACITY).fill(0);
+  #head = 0;
+
+  push(value: Value, octets: number): void {
+    if (this.length === this.#values.length) this.#grow();
+    const at = (this.#head + this.length) & (this.#values.length - 1);
+    this.#values[at] = value;
+    this.#octetsOf[at] = octets;
+    this.length++;
+    this.octets += octets;
+  }
+
+  /** Takes the first of at least one. */
+  shift(): Value {
+    const at = this.#head;
+    const value = this.#values[at] as Value;
+    this.#values[at] = undefined;
+    this.#head = (at + 1) & (this.#values.length - 1);
+    this.length--;
+    this.octets -= this.#octetsOf[at] as number;
+    return value;
+  }
+
+  #grow(): void {
+    const mask = this.#values.length - 1;
+    const capacity = 2 * this.#values.length;
+    const values = new Array<Value | undefined>(capacity).fill(undefined);
+    const octetsOf = new Array<number>(capacity).fill(0);
+    for (let i = 0; i < this.length; i++) {
+      const at = (this.#head + i) & mask;
+      values[i] = this.#values[at];
+      octetsOf[i] = this.#octetsOf[at] as number;
+    }
+    this.#values = values;
+    this.#octetsOf = octetsOf;
+    this.#head = 0;
+  }
+}
+
 /** The queue behind one iterator. */
 export class ReceiveQueue<Value> {
   readonly #maxMessages: number;
-  #values: (Value | undefined)[];
-  #octetsOf: number[];
-  #head: number;
-  #length: number;
-  #octets: number;
+  /** Null where there are none: a stream that is read as it comes never has one. */
+  #stored: StoredValues<Value> | null;
   /** Readers waiting, the first and the last. */
   #firstReader: Reader<Value> | null;
   #lastReader: Reader<Value> | null;
@@ -62,11 +100,7 @@ export class ReceiveQueue<Value> {
   /** `maxMessages`: how many may lie here unread before no more are asked for (L18). */
   constructor(maxMessages: number) {
     this.#maxMessages = maxMessages;
-    this.#values = NO_VALUES;
-    this.#octetsOf = NO_OCTETS_OF;
-    this.#head = 0;
-    this.#length = 0;
-    this.#octets = 0;
+    this.#stored = null;
     this.#firstReader = null;
     this.#lastReader = null;
     this.#over = false;
@@ -75,7 +109,10 @@ export class ReceiveQueue<Value> {
 
   /** Whether another message should be asked for. */
   get wantsMore(): boolean {
-    return !this.#over && this.#octets < MAX_QUEUED_OCTETS && this.#length < this.#maxMessages;
+    const stored = this.#stored;
+    if (this.#over) return false;
+    if (stored === null) return this.#maxMessages > 0;
+    return stored.octets < MAX_QUEUED_OCTETS && stored.length < this.#maxMessages;
   }
 
   /** Adds a value that stood for `octets` serialized octets, or gives it to the first waiting reader. Dropped once the queue is over. */
@@ -88,12 +125,8 @@ export class ReceiveQueue<Value> {
       reader.resolve({ value, done: false });
       return;
     }
-    if (this.#length === this.#values.length) this.#grow();
-    const at = (this.#head + this.#length) & (this.#values.length - 1);
-    this.#values[at] = value;
-    this.#octetsOf[at] = octets;
-    this.#length++;
-    this.#octets += octets;
+    this.#stored ??= new StoredValues();
+    this.#stored.push(value, octets);
   }
 
   /** No value will follow. The first of `end`, `fail` and `close` counts, but `close` drops the values of an ended queue too. */
@@ -108,7 +141,7 @@ export class ReceiveQueue<Value> {
     if (this.#over) return;
     this.#over = true;
     this.#makeError = makeError;
-    this.#drop();
+    this.#stored = null;
     this.#release((reader) => {
       reader.reject(makeError());
       void handled(reader.promise);
@@ -117,13 +150,13 @@ export class ReceiveQueue<Value> {
 
   /** The reader wants no more: the values are dropped. */
   close(): void {
-    this.#drop();
+    this.#stored = null;
     this.end();
   }
 
   /** From now on every read raises a new error made by `makeError`, whatever came before; readers waiting go on waiting. */
   refuse(makeError: () => unknown): void {
-    this.#drop();
+    this.#stored = null;
     this.#over = true;
     this.#makeError = makeError;
   }
@@ -138,7 +171,10 @@ export class ReceiveQueue<Value> {
 
   /** The next value, in a promise that is fulfilled already if the value is there. */
   next(): Promise<Result<Value>> {
-    if (this.#length > 0) return Promise.resolve({ value: this.#shift(), done: false });
+    const stored = this.#stored;
+    if (stored !== null && stored.length > 0) {
+      return Promise.resolve({ value: stored.shift(), done: false });
+    }
     if (this.#makeError !== null) return handled(Promise.reject(this.#makeError()));
     if (this.#over) return Promise.resolve(DONE);
     const reader = new Reader<Value>();
@@ -150,19 +186,10 @@ export class ReceiveQueue<Value> {
 
   /** As `next`, for a reader that cannot wait: null when there is nothing to say yet. Throws the error of `fail` and `refuse`. */
   take(): Result<Value> | null {
-    if (this.#length > 0) return { value: this.#shift(), done: false };
+    const stored = this.#stored;
+    if (stored !== null && stored.length > 0) return { value: stored.shift(), done: false };
     if (this.#makeError !== null) throw this.#makeError();
     return this.#over ? DONE : null;
-  }
-
-  #shift(): Value {
-    const at = this.#head;
-    const value = this.#values[at] as Value;
-    this.#values[at] = undefined;
-    this.#head = (at + 1) & (this.#values.length - 1);
-    this.#length--;
-    this.#octets -= this.#octetsOf[at] as number;
-    return value;
   }
 
   #release(settle: (reader: Reader<Value>) => void): void {
@@ -170,28 +197,5 @@ export class ReceiveQueue<Value> {
     this.#firstReader = null;
     this.#lastReader = null;
     for (; reader !== null; reader = reader.next) settle(reader);
-  }
-
-  #drop(): void {
-    this.#values = NO_VALUES;
-    this.#octetsOf = NO_OCTETS_OF;
-    this.#head = 0;
-    this.#length = 0;
-    this.#octets = 0;
-  }
-
-  #grow(): void {
-    const mask = this.#values.length - 1;
-    const capacity = 2 * this.#values.length || INITIAL_CAPACITY;
-    const values = new Array<Value | undefined>(capacity).fill(undefined);
-    const octetsOf = new Array<number>(capacity).fill(0);
-    for (let i = 0; i < this.#length; i++) {
-      const at = (this.#head + i) & mask;
-      values[i] = this.#values[at];
-      octetsOf[i] = this.#octetsOf[at] as number;
-    }
-    this.#values = values;
-    this.#octetsOf = octetsOf;
-    this.#head = 0;
   }
 }

@@ -4,14 +4,16 @@ import type { HeaderList } from '../../framing/frame-handler.ts';
 import { Metadata, metadataOfHeaders } from '../metadata.ts';
 import { Deferred } from './promise-holder.ts';
 
+const NO_FIELDS: HeaderList = [];
+
 /** One kind of metadata of one RPC: arrived or not, asked for or not. */
 class AwaitedMetadata {
   #headers: HeaderList | null;
   #metadata: Metadata | null;
   #asked: Deferred<Metadata> | null;
 
-  constructor() {
-    this.#headers = null;
+  constructor(headers: HeaderList | null) {
+    this.#headers = headers;
     this.#metadata = null;
     this.#asked = null;
   }
@@ -38,19 +40,41 @@ class AwaitedMetadata {
   }
 }
 
-/** Both kinds. */
+/** Both kinds; most callers ask for none. */
 export class ReceivedMetadata {
-  readonly initial: AwaitedMetadata;
-  readonly trailing: AwaitedMetadata;
+  #headers: HeaderList | null;
+  #trailers: HeaderList | null;
+  /** Each made when it is asked for. */
+  #initial: AwaitedMetadata | null;
+  #trailing: AwaitedMetadata | null;
 
   constructor() {
-    this.initial = new AwaitedMetadata();
-    this.trailing = new AwaitedMetadata();
+    this.#headers = null;
+    this.#trailers = null;
+    this.#initial = null;
+    this.#trailing = null;
+  }
+
+  get initial(): AwaitedMetadata {
+    this.#initial ??= new AwaitedMetadata(this.#headers);
+    return this.#initial;
+  }
+
+  get trailing(): AwaitedMetadata {
+    this.#trailing ??= new AwaitedMetadata(this.#trailers);
+    return this.#trailing;
+  }
+
+  /** Response headers came. */
+  begin(headers: HeaderList): void {
+    this.#headers ??= headers;
+    if (this.#initial !== null) this.#initial.arrive(headers);
   }
 
   /** The RPC has ended: what has not come is empty. */
   end(trailers: HeaderList): void {
-    this.initial.arrive([]);
-    this.trailing.arrive(trailers);
+    this.begin(NO_FIELDS);
+    this.#trailers ??= trailers;
+    if (this.#trailing !== null) this.#trailing.arrive(trailers);
   }
 }

@@ -21,37 +21,40 @@ export interface ContextHost {
 
 type AbortionCallback = (abortion: Abortion) => void;
 
+/** What most behaviours have no use for. */
+class ContextExtras {
+  abortion: Abortion | null = null;
+  cause: unknown = undefined;
+  callbacks: AbortionCallback[] | null = null;
+  controller: AbortController | null = null;
+  /** Who waits in `untilAborted`. */
+  waits: Map<(error: RpcError) => void, Promise<unknown>> | null = null;
+  code: number = Status.OK;
+  details = '';
+  trailers: HeaderList | null = null;
+  values: Map<object, unknown> | null = null;
+}
+
 /** The context of one RPC. What only the server may do is static, so that a behaviour does not find it on its context. */
 export class ServiceContext implements RpcContext {
   readonly #call: ServerCall;
   readonly #host: ContextHost;
   #active: boolean;
-  #abortion: Abortion | null;
-  #cause: unknown;
-  #callbacks: AbortionCallback[] | null;
-  #controller: AbortController | null;
-  /** Who waits in `untilAborted`. */
-  #waits: Map<(error: RpcError) => void, Promise<unknown>> | null;
   #metadata: Metadata | null;
-  #code: number;
-  #details: string;
-  #trailers: HeaderList | null;
-  #values: Map<object, unknown> | null;
+  #extras: ContextExtras | null;
 
   constructor(call: ServerCall, host: ContextHost) {
     this.#call = call;
     this.#host = host;
     this.#active = true;
-    this.#abortion = null;
-    this.#cause = undefined;
-    this.#callbacks = null;
-    this.#controller = null;
-    this.#waits = null;
     this.#metadata = null;
-    this.#code = Status.OK;
-    this.#details = '';
-    this.#trailers = null;
-    this.#values = null;
+    this.#extras = null;
+  }
+
+  /** Those of this RPC, made now if it has none. */
+  get #own(): ContextExtras {
+    this.#extras ??= new ContextExtras();
+    return this.#extras;
   }
 
   isActive(): boolean {
@@ -66,12 +69,13 @@ export class ServiceContext implements RpcContext {
     if (typeof abortionCallback !== 'function') {
       throw new TypeError('addAbortionCallback takes a function');
     }
-    const abortion = this.#abortion;
+    const extras = this.#own;
+    const { abortion } = extras;
     if (abortion !== null) {
       queueMicrotask(() => this.#runCallback(abortionCallback, abortion));
     } else if (this.#active) {
-      this.#callbacks ??= [];
-      this.#callbacks.push(abortionCallback);
+      extras.callbacks ??= [];
+      extras.callbacks.push(abortionCallback);
     }
   }
 
@@ -97,43 +101,46 @@ export class ServiceContext implements RpcContext {
   }
 
   get<Value>(key: ContextKey<Value>): Value | undefined {
-    return this.#values?.get(key) as Value | undefined;
+    return this.#extras?.values?.get(key) as Value | undefined;
   }
 
   set<Value>(key: ContextKey<Value>, value: Value): void {
-    this.#values ??= new Map();
-    this.#values.set(key, value);
+    const extras = this.#own;
+    extras.values ??= new Map();
+    extras.values.set(key, value);
   }
 
   get signal(): AbortSignal {
-    if (this.#controller === null) {
-      this.#controller = new AbortController();
-      if (this.#abortion !== null) this.#controller.abort(this.#error(this.#abortion));
+    const extras = this.#own;
+    if (extras.controller === null) {
+      extras.controller = new AbortController();
+      if (extras.abortion !== null) extras.controller.abort(this.#error(extras.abortion));
     }
-    return this.#controller.signal;
+    return extras.controller.signal;
   }
 
   untilAborted<Value>(promise: PromiseLike<Value>): Promise<Value> {
+    const extras = this.#own;
     let reject: (error: RpcError) => void = () => {};
     const outcome = new Promise<Value>((resolve, fail) => {
       reject = fail;
       promise.then(
         (value) => {
-          this.#waits?.delete(fail);
+          extras.waits?.delete(fail);
           resolve(value);
         },
         (error: unknown) => {
-          this.#waits?.delete(fail);
+          extras.waits?.delete(fail);
           fail(error);
         },
       );
     });
-    if (this.#abortion !== null) {
-      abandon(outcome, reject, this.#error(this.#abortion));
+    if (extras.abortion !== null) {
+      abandon(outcome, reject, this.#error(extras.abortion));
     } else {
       // Kept by wait, not by a race with one promise of the abortion: that would hold a reaction per wait until the RPC ends.
-      this.#waits ??= new Map();
-      this.#waits.set(reject, outcome);
+      extras.waits ??= new Map();
+      extras.waits.set(reject, outcome);
     }
     return outcome;
   }
@@ -147,12 +154,13 @@ export class ServiceContext implements RpcContext {
   }
 
   setTrailingMetadata(metadata: MetadataInit): void {
-    this.#trailers = Metadata.from(metadata).toHeaderList();
+    this.#own.trailers = Metadata.from(metadata).toHeaderList();
   }
 
   setStatus(code: number, details = ''): void {
-    this.#code = checkedCode(code, Status.OK);
-    this.#details = details;
+    const extras = this.#own;
+    extras.code = checkedCode(code, Status.OK);
+    extras.details = details;
   }
 
   abort(code: number, details = ''): never {
@@ -167,43 +175,43 @@ export class ServiceContext implements RpcContext {
 
   /** The status set by the behaviour, OK if none was. */
   static code(context: ServiceContext): number {
-    return context.#code;
+    return context.#extras === null ? Status.OK : context.#extras.code;
   }
 
   /** The status message set by the behaviour. */
   static details(context: ServiceContext): string {
-    return context.#details;
+    return context.#extras === null ? '' : context.#extras.details;
   }
 
   /** The trailing metadata set by the behaviour, or null. */
   static trailers(context: ServiceContext): HeaderList | null {
-    return context.#trailers;
+    return context.#extras === null ? null : context.#extras.trailers;
   }
 
   /** The RPC has ended normally: abortion callbacks are forgotten. */
   static complete(context: ServiceContext): void {
     context.#active = false;
-    context.#callbacks = null;
+    if (context.#extras !== null) context.#extras.callbacks = null;
   }
 
   /** The RPC is aborted: callbacks run, the signal aborts. Does nothing once the RPC has ended. */
   static abort(context: ServiceContext, abortion: Abortion, cause: unknown): void {
     if (!context.#active) return;
     context.#active = false;
-    context.#abortion = abortion;
-    context.#cause = cause;
-    context.#controller?.abort(context.#error(abortion));
-    const waits = context.#waits;
-    context.#waits = null;
+    const extras = context.#own;
+    const { controller, waits, callbacks } = extras;
+    extras.abortion = abortion;
+    extras.cause = cause;
+    controller?.abort(context.#error(abortion));
+    extras.waits = null;
     for (const [reject, outcome] of waits ?? []) abandon(outcome, reject, context.#error(abortion));
-    const callbacks = context.#callbacks;
-    context.#callbacks = null;
+    extras.callbacks = null;
     if (callbacks === null) return;
     for (const callback of callbacks) context.#runCallback(callback, abortion);
   }
 
   #error(abortion: Abortion): RpcError {
-    return rpcErrorOfAbortion(abortion, this.#cause, this.#call.abortReason);
+    return rpcErrorOfAbortion(abortion, this.#extras?.cause, this.#call.abortReason);
   }
 
   #runCallback(callback: AbortionCallback, abortion: Abortion): void {
