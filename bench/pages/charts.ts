@@ -121,7 +121,7 @@ export function chartsOf(result: BenchResult): Chart[] {
       name: 'memory',
       title: 'Memory of what is idle',
       caption:
-        'The slope over 0 to 1,000 idle connections, or idle streams on one connection, after garbage collection.',
+        'The slope over 1,000 idle connections, or idle streams on one connection, behind 250 that warm the code up, after garbage collection.',
       svg: barChart(memory),
     });
   }

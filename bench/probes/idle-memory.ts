@@ -13,6 +13,8 @@ import type { Probe, ProbeGoal, ProbeResult } from './probe.ts';
 import { slope } from './slope.ts';
 
 const counts = [0, 250, 500, 750, 1_000];
+/** Held before the first reading: code that the first ones load and compile, about a MiB, is not what each of them holds. */
+const warmUpCount = 250;
 const quietMs = 1_000;
 const kib = 1024;
 /** Above the largest count: some limit open streams to 100 by default. */
@@ -116,6 +118,7 @@ async function measureArm(
   const serverHeap: number[] = [];
   const clientHeap: number[] = [];
   try {
+    await processes.client.ask('hold', { what, count: warmUpCount }, quietMs);
     let held = 0;
     for (const count of counts) {
       stage(`${arm.name}, ${count} ${what}`);
