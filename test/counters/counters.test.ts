@@ -36,8 +36,8 @@ const CONTROL_OCTETS = 0.5;
  */
 const ALLOCATION_GOAL = 1.5 * KIB;
 const ALLOCATION_BOUNDS = [
-  { inFlight: 1, server: 3.3 * KIB, client: 4 * KIB },
-  { inFlight: 100, server: 1.8 * KIB, client: 2.5 * KIB },
+  { inFlight: 1, server: 1.7 * KIB, client: 3.2 * KIB },
+  { inFlight: 100, server: 1.3 * KIB, client: 2.2 * KIB },
 ];
 const ALLOCATION_ROUNDS = 4;
 const ALLOCATION_CALLS = 4_000;
