@@ -29,6 +29,11 @@ const OUTPUT_HIGH_WATER_OCTETS = 262_144;
 export const FIRST_WRITE_CALLS = 32;
 /** As many as ready calls run between two flushes. */
 export const MAX_WRITE_CALLS = 128;
+/** The same for a pipe that takes whole writes of that size at once: each write is a system call, and wakes the peer. */
+const LARGEST_WRITE_OCTETS = 1_048_576;
+
+/** Frames of large messages are two chunks each, which have less than this on average; slabs full of small ones have more. */
+const LARGE_MESSAGE_CHUNK_OCTETS = 16_384;
 
 /** A PING ACK, the largest frame that answers a frame of the peer's. */
 const LARGEST_REPLY_OCTETS = 17;
@@ -79,6 +84,8 @@ export class ConnectionOutput {
   #callsPerWrite: number = FIRST_WRITE_CALLS;
   /** Of the call whose HEADERS or message was written last. */
   #lastStreamId = 0;
+  /** Octets that may gather before they are written. */
+  #writeOctets = OUTPUT_HIGH_WATER_OCTETS;
   /** Replies to peer-made work since the pipe last took everything (L9), and the most octets one of them has. */
   #unsentReplies = 0;
 
@@ -128,13 +135,13 @@ export class ConnectionOutput {
       octets <= this.writer.maxFrameOctets &&
       octets <= this.sendWindow.available &&
       this.#scheduler.idle &&
-      this.#output.length < OUTPUT_HIGH_WATER_OCTETS
+      this.#output.length < this.#writeOctets
     );
   }
 
   /** The largest DATA frame that may be written now; 0 stops the scheduler's round. */
   frameOctetsAllowed(): number {
-    if (this.#output.length >= OUTPUT_HIGH_WATER_OCTETS) return 0;
+    if (this.#output.length >= this.#writeOctets) return 0;
     return Math.max(0, Math.min(this.writer.maxFrameOctets, this.sendWindow.available));
   }
 
@@ -327,11 +334,19 @@ export class ConnectionOutput {
       if (this.#output.length === 0 || this.pipeBlocked) return;
       const duplex = this.#duplex;
       if (duplex.pendingOctets === 0) this.#output.recycle();
+      const octets = this.#output.length;
       const chunks = this.#output.takeChunks();
       if (this.#observer !== null) this.#tell(chunks);
       const writable = duplex.write(chunks);
       const pending = duplex.pendingOctets;
       if (pending === 0) this.#output.recycle();
+      // What a slow pipe holds can be neither scheduled nor dropped, so it gets no more at once than it has shown that it takes.
+      if (pending > 0) this.#writeOctets = OUTPUT_HIGH_WATER_OCTETS;
+      else if (octets >= this.#writeOctets) {
+        // Small messages fill slabs: their reader has much to do with each write, and should begin with it early.
+        const isLarge = octets < chunks.length * LARGE_MESSAGE_CHUNK_OCTETS;
+        this.#writeOctets = isLarge ? LARGEST_WRITE_OCTETS : OUTPUT_HIGH_WATER_OCTETS;
+      }
       if (!writable) {
         this.pipeBlocked = true;
         this.#host.onPipe(true, pending);
