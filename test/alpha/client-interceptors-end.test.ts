@@ -156,12 +156,14 @@ await t.test('deadline and cancellation end an RPC whose interceptor waits for e
 });
 
 await t.test('cancelling reaches the call, and the interceptors see it', async (t) => {
+  const running = gate();
   const held = gate();
   const server = await startServer(t, SERVICE, {
     ...SERVED,
     Say: unaryUnaryServiceDescription<string, string>(
       async (request, context) => {
         context.addAbortionCallback(() => held.open());
+        running.open();
         await held.opened;
         return request;
       },
@@ -180,7 +182,8 @@ await t.test('cancelling reaches the call, and the interceptors see it', async (
     ],
   });
   const future = stub.Say.async('a', 5);
-  setTimeout(() => future.cancel(), 50);
+  await running.opened;
+  future.cancel();
   await held.opened;
   await rejection(future.result());
   t.strictSame(codes, [Status.CANCELLED, Status.CANCELLED]);
@@ -223,11 +226,13 @@ await t.test(
 );
 
 await t.test('an interceptor that answers while its call goes on cancels the call', async (t) => {
+  const running = gate();
   const held = gate();
   const server = await startServer(t, SERVICE, {
     Say: unaryUnaryServiceDescription<string, string>(
       async (request, context) => {
         context.addAbortionCallback(() => held.open());
+        running.open();
         await held.opened;
         return request;
       },
@@ -239,7 +244,7 @@ await t.test('an interceptor that answers while its call goes on cancels the cal
     interceptors: [
       async (rpc, next) => {
         void next();
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await running.opened;
         return rpc.cardinality === Cardinality.UNARY_UNARY ? rpc.respond('stale') : next();
       },
     ],
