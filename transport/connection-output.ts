@@ -25,11 +25,15 @@ const OUTPUT_HIGH_WATER_OCTETS = 262_144;
 /**
  * Calls whose frames the first write of a tick takes when more are made in it: the peer works on them meanwhile, where two ends that answer
  * each other would take turns and each be idle half of the time. Every further write takes twice as many, so that large ticks have few.
+ * A call counts again when frames of another came between.
  */
 export const FIRST_WRITE_CALLS = 32;
 /** As many as ready calls run between two flushes. */
 export const MAX_WRITE_CALLS = 128;
-/** The same for a pipe that takes whole writes of that size at once: each write is a system call, and wakes the peer. */
+/**
+ * As OUTPUT_HIGH_WATER_OCTETS, for a pipe that takes whole writes of that size at once: each write is a system call, and wakes the peer.
+ * Never more than `connectionWriteQuotaOctets` (L17).
+ */
 const LARGEST_WRITE_OCTETS = 1_048_576;
 
 /** Frames of large messages are two chunks each, which have less than this on average; slabs full of small ones have more. */
@@ -84,8 +88,11 @@ export class ConnectionOutput {
   #callsPerWrite: number = FIRST_WRITE_CALLS;
   /** Of the call whose HEADERS or message was written last. */
   #lastStreamId = 0;
+  /** The scheduler writes, and goes on when a frame is made. */
+  #inRound = false;
   /** Octets that may gather before they are written. */
   #writeOctets = OUTPUT_HIGH_WATER_OCTETS;
+  readonly #largestWriteOctets: number;
   /** Replies to peer-made work since the pipe last took everything (L9), and the most octets one of them has. */
   #unsentReplies = 0;
 
@@ -98,6 +105,10 @@ export class ConnectionOutput {
     this.#encoder = new HpackEncoder(options.limits.maxEncoderTableOctets);
     this.writer = new FrameWriter(this.#output, this.#encoder);
     this.streamWriteQuotaOctets = options.limits.streamWriteQuotaOctets;
+    this.#largestWriteOctets = Math.max(
+      OUTPUT_HIGH_WATER_OCTETS,
+      Math.min(LARGEST_WRITE_OCTETS, options.limits.connectionWriteQuotaOctets),
+    );
     this.#defer = options.defer ?? defaultDefer;
     this.#flushDeferred = (): void => {
       this.#flushScheduled = false;
@@ -312,16 +323,26 @@ export class ConnectionOutput {
 
   /**
    * Frames of another call than before follow: what is complete may leave. A stream alone is not cut: its messages go on in the next turn, so
-   * that its reader is busy anyway. Never inside a round of the scheduler, nor while DATA of others waits for its turn.
+   * that its reader is busy anyway. Never inside a round of the scheduler, nor while DATA of others waits for its turn, nor behind a write
+   * that the system has not taken: there it would only be queued.
    */
   #onNextCall(streamId: number): void {
     this.#lastStreamId = streamId;
-    if (this.#callsWaiting >= this.#callsPerWrite && !this.pipeBlocked && this.#scheduler.idle) {
+    if (this.#callsWaiting >= this.#callsPerWrite && this.#mayWriteEarly()) {
       const callsPerWrite = Math.min(2 * this.#callsPerWrite, MAX_WRITE_CALLS);
       this.flush();
       this.#callsPerWrite = callsPerWrite;
     }
     this.#callsWaiting += 1;
+  }
+
+  #mayWriteEarly(): boolean {
+    return (
+      !this.pipeBlocked &&
+      !this.#inRound &&
+      this.#scheduler.idle &&
+      this.#duplex.pendingOctets === 0
+    );
   }
 
   /** Hands everything waiting to the pipe, in one write. */
@@ -330,7 +351,11 @@ export class ConnectionOutput {
     this.#callsPerWrite = FIRST_WRITE_CALLS;
     if (this.closed) return;
     for (;;) {
-      if (!this.#scheduler.idle) this.#scheduler.pump(this);
+      if (!this.#scheduler.idle) {
+        this.#inRound = true;
+        this.#scheduler.pump(this);
+        this.#inRound = false;
+      }
       if (this.#output.length === 0 || this.pipeBlocked) return;
       const duplex = this.#duplex;
       if (duplex.pendingOctets === 0) this.#output.recycle();
@@ -342,10 +367,10 @@ export class ConnectionOutput {
       if (pending === 0) this.#output.recycle();
       // What a slow pipe holds can be neither scheduled nor dropped, so it gets no more at once than it has shown that it takes.
       if (pending > 0) this.#writeOctets = OUTPUT_HIGH_WATER_OCTETS;
-      else if (octets >= this.#writeOctets) {
+      else if (octets >= OUTPUT_HIGH_WATER_OCTETS) {
         // Small messages fill slabs: their reader has much to do with each write, and should begin with it early.
         const isLarge = octets < chunks.length * LARGE_MESSAGE_CHUNK_OCTETS;
-        this.#writeOctets = isLarge ? LARGEST_WRITE_OCTETS : OUTPUT_HIGH_WATER_OCTETS;
+        this.#writeOctets = isLarge ? this.#largestWriteOctets : OUTPUT_HIGH_WATER_OCTETS;
       }
       if (!writable) {
         this.pipeBlocked = true;

@@ -77,7 +77,10 @@ export interface Limits {
   /** L16: receive window of a stream and of the connection at first (RFC 9113 §6.9). Beyond: FLOW_CONTROL_ERROR. */
   readonly streamWindowOctets: number;
   readonly connectionWindowOctets: number;
-  /** L17: unsent DATA per stream and per connection. Beyond: writers wait. */
+  /**
+   * L17: unsent DATA per stream and per connection. Beyond: writers wait. Besides these the pipe holds the write that it has begun: 256 KiB,
+   * or as much as the quota of the connection up to 1 MiB where the pipe took whole writes at once, and one frame more.
+   */
   readonly streamWriteQuotaOctets: number;
   readonly connectionWriteQuotaOctets: number;
   /** L18: one received message, before and after decompression. Beyond: RESOURCE_EXHAUSTED. */

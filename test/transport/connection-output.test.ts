@@ -128,3 +128,25 @@ await t.test('HEADERS and END_STREAM alone count as a call too', async (t) => {
   t.equal(server.pipe.writes, 1);
   t.equal(server.framesOf('HEADERS').length, 33);
 });
+
+await t.test('nothing leaves early behind a write that the system has not taken', async (t) => {
+  const server = serverWith(100);
+  server.pipe.pendingOctets = 1;
+  for (let i = 0; i < 100; i++) answer(server, i);
+  t.equal(server.pipe.writes, 0, 'there it would only be queued');
+  t.equal(server.frames().length, 300);
+  t.equal(server.pipe.writes, 1);
+});
+
+await t.test('a round of the scheduler is one write, however many calls end in it', async (t) => {
+  const count = FIRST_WRITE_CALLS + 1;
+  const server = serverWith(count);
+  const first = server.streams[0]?.stream;
+  first?.sendHeaders(RESPONSE_FIELDS, null, false);
+  first?.sendMessage(0, new Uint8Array(20_000), false);
+  first?.sendTrailers(TRAILER_FIELDS, null);
+  for (let i = 1; i < count; i++) answer(server, i);
+  const ids = server.frames().map((frame) => ('streamId' in frame ? frame.streamId : 0));
+  t.equal(ids.at(-1), 1, 'ends last, behind all that wait');
+  t.equal(server.pipe.writes, 1);
+});

@@ -197,6 +197,22 @@ await t.test(
   },
 );
 
+await t.test('L20 octets that waited behind a write count as taken while they leave', async (t) => {
+  if (!onNode) return void t.pass('the state of writes is known on Node alone');
+  const { client, server } = await join(t);
+  server.duplex.pause();
+  const first = pattern(8 * 1_048_576);
+  const second = pattern(24 * 1_048_576);
+  client.duplex.write([first]);
+  client.duplex.write([second]);
+  t.ok(client.duplex.pendingOctets > second.length);
+  server.duplex.resume();
+  await server.until((heard) => heard.received.length > first.length + 1_048_576);
+  server.duplex.pause();
+  const left = client.duplex.pendingOctets;
+  t.ok(left > 0 && left < second.length, `${left} octets are left`);
+});
+
 await t.test('pause holds octets back until resume', async (t) => {
   const { client, server } = await join(t);
   client.duplex.write([octets(1)]);

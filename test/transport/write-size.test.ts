@@ -1,3 +1,4 @@
+import type { Limits } from '../../transport/limits.ts';
 import { headers, octets, settings, windowUpdate } from '../support/frame-factory.ts';
 import { block, REQUEST, ScriptedServer } from '../support/scripted-peer.ts';
 import { t } from '../support/tap.ts';
@@ -9,8 +10,8 @@ const INITIAL_WINDOW_SIZE = 4;
 const SLACK = 17 * KIB;
 
 /** A server whose peer takes any amount, with one stream; `sizes` are the octets of each write from here on. */
-function openScene() {
-  const server = new ScriptedServer();
+function openScene(limits: Partial<Limits> = {}) {
+  const server = new ScriptedServer(limits);
   server.send(
     settings([INITIAL_WINDOW_SIZE, 0x7fff_ffff]),
     windowUpdate(0, 0x7000_0000),
@@ -74,3 +75,31 @@ await t.test('small messages are given 256 KiB at a time', async (t) => {
   const largest = Math.max(...sizes);
   t.ok(largest >= 256 * KIB && largest < 256 * KIB + SLACK, `largest write: ${largest}`);
 });
+
+await t.test('so are small messages behind a large one, from the second write on', async (t) => {
+  const { server, sizes, send } = openScene();
+  send(3 * MEBIBYTE);
+  const stream = server.streams[0]!.stream!;
+  for (let round = 0; round < 3; round++) {
+    sizes.length = 0;
+    for (let i = 0; i < 600; i++) stream.sendMessage(0, new Uint8Array(KIB), false);
+    server.tick();
+  }
+  const largest = Math.max(...sizes);
+  t.ok(largest < 256 * KIB + SLACK, `largest write: ${largest}`);
+});
+
+await t.test(
+  'L17 no write is larger than connectionWriteQuotaOctets, from 256 KiB on',
+  async (t) => {
+    for (const [quota, most] of [
+      [400 * KIB, 400 * KIB],
+      [64 * KIB, 256 * KIB],
+    ] as const) {
+      const { sizes, send } = openScene({ connectionWriteQuotaOctets: quota });
+      send(3 * MEBIBYTE);
+      const largest = Math.max(...sizes);
+      t.ok(largest >= most && largest < most + SLACK, `largest write: ${largest}`);
+    }
+  },
+);

@@ -194,12 +194,21 @@ export class SocketDuplex implements ByteDuplex, OctetSink {
     if (this.#closed) return 0;
     // Node takes a synchronously completed write off this count before `write` returns, but one under way counts in full to its end.
     const octets = this.#socket.writableLength;
-    const begun = this.#writeUnderWay;
-    if (octets === 0 || begun === 0) return octets;
+    if (octets === 0) return 0;
+    const begun = this.#begunOctets();
+    if (begun === 0) return octets;
     // What the system has taken of it is known to the handle alone; a slow reader must not look like a stalled one.
     const left = (this.#socket as { _handle?: { writeQueueSize?: unknown } | null })._handle
       ?.writeQueueSize;
     return typeof left === 'number' && left > 0 && left < begun ? octets - (begun - left) : octets;
+  }
+
+  /** Octets of the write that the system has begun, or 0 where that is not known. */
+  #begunOctets(): number {
+    // Node's stream keeps the count, also of octets that waited behind another write and left together.
+    const state = (this.#socket as { _writableState?: { writelen?: unknown } })._writableState;
+    const octets = state?.writelen;
+    return typeof octets === 'number' && octets > 0 ? octets : this.#writeUnderWay;
   }
 
   start(listener: ByteDuplexListener): void {
@@ -233,7 +242,7 @@ export class SocketDuplex implements ByteDuplex, OctetSink {
       for (const chunk of chunks) socket.write(chunk);
       socket.uncork();
     }
-    // Octets behind a write under way form the next one, whose size is not known then: from there on whole writes count.
+    // Octets behind a write under way form the next one, whose size only Node's stream knows: without that whole writes count.
     this.#writeUnderWay = idle ? socket.writableLength : 0;
     this.#blocked = socket.writableNeedDrain && socket.writableLength > 0;
     return !this.#blocked;
