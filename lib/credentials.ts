@@ -62,7 +62,10 @@ export interface TlsServerOptions {
   readonly rootCertificates?: Pem | null | undefined;
   /** Default `ignore`. With `request` a handler has to judge `peer.certificate` itself: it is not verified. */
   readonly clientCertificates?: ClientCertificatePolicy | undefined;
-  /** 48 secret random octets: servers that share them resume each other's TLS sessions. Default: keys of its own. */
+  /**
+   * 48 secret random octets: servers that share them resume each other's TLS sessions, with `clientCertificates` only if they have the
+   * same `rootCertificates` too. Default: keys of its own.
+   */
   readonly ticketKeys?: Uint8Array | null | undefined;
 }
 

@@ -3,6 +3,8 @@
  * Nothing above this interface knows sockets.
  */
 
+import type { ErrorToken } from '../framing/errors.ts';
+
 /** Who is at the other end of a connection. Fields that do not apply are null. */
 export interface PeerInfo {
   /** Readable address in the form of gRPC peers: `ipv4:127.0.0.1:50051`, `ipv6:[::1]:50051`, `unix:/path`, `memory:1`. */
@@ -16,6 +18,13 @@ export interface PeerInfo {
 /** An I/O error whose message says what to check, so that nothing need be guessed about it. */
 export class ExplainedError extends Error {
   override readonly name = 'ExplainedError';
+  /** The limit that ended the pipe, to be counted; null when none did. */
+  readonly token: ErrorToken | null;
+
+  constructor(message: string, options?: ErrorOptions, token: ErrorToken | null = null) {
+    super(message, options);
+    this.token = token;
+  }
 }
 
 /** Receives what a ByteDuplex reads. Calls come one at a time; none comes after `onClosed`. */

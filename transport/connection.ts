@@ -261,10 +261,13 @@ export class Http2Connection implements ByteDuplexListener, OutputHost {
   onClosed(reason: Error | undefined): void {
     const what =
       reason === undefined ? 'the connection was closed' : `connection lost: ${reason.message}`;
-    const hint = reason instanceof ExplainedError ? '' : this.#role.leavingHint;
+    const explained = reason instanceof ExplainedError ? reason : null;
+    const hint = explained === null ? this.#role.leavingHint : '';
     const text = this.#role.explainEnd(`${what}${hint}`);
+    const token = explained?.token ?? null;
+    if (token !== null) this.trip(token);
     this.#closeStreams(ErrorCode.NO_ERROR, text);
-    this.#notifyClosed(ErrorCode.NO_ERROR, Initiator.REMOTE, text, reason, null);
+    this.#notifyClosed(ErrorCode.NO_ERROR, Initiator.REMOTE, text, reason, token);
     this.lifecycle = Lifecycle.CLOSED;
     this.timers.stopLinger();
     this.#runReadEnd();

@@ -153,7 +153,8 @@ export interface Limits {
   readonly rememberedStreamMs: number;
   /**
    * L33: TLS sessions that a client keeps for its next connections to a server (RFC 8446 §2.2), each used once (§C.4). 0: every handshake
-   * is a full one. Beyond: the oldest is forgotten.
+   * is a full one. Beyond: the oldest is forgotten. A connection may bring twice as many and eight at once, and one a minute. Beyond: it
+   * is ended.
    */
   readonly maxTlsSessions: number;
   /** L33: one session, the certificates in it included. Beyond: it is not kept. */

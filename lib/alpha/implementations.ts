@@ -64,7 +64,8 @@ export interface ServerOptions {
   readonly clientCertificates?: ClientCertificatePolicy | undefined;
   /**
    * 48 secret random octets: servers that share them, such as worker threads with `reusePort` or machines behind one name, resume each
-   * other's TLS sessions. Each server has keys of its own by default; those of a `node:cluster` share theirs.
+   * other's TLS sessions. Each server has keys of its own by default; those of a `node:cluster` share theirs. With `clientCertificates`
+   * it takes `rootCertificates` too, the same ones.
    */
   readonly ticketKeys?: Uint8Array | null | undefined;
   /** Host name or IP address of the interface to listen on. All interfaces, IPv4 and IPv6, by default. */

@@ -128,7 +128,7 @@ export function socketConnector(
   const context = sharedSecureContext(credentials);
   const serverName = credentials.serverHostOverride ?? target.host;
   const address = addressText(target.endpoint);
-  const sessions = tlsSessions(credentials, serverName, address, limits);
+  const sessions = tlsSessions(credentials, serverName, address, limits, clock.wallNow());
   const tls = { context, serverName, sessions };
   return new SocketConnector(target.endpoint, tls, clock);
 }

@@ -175,7 +175,10 @@ const AUDIT: Readonly<Record<keyof Limits, Audit>> = {
   },
   maxRememberedStreams: { tests: ['L32'], uncounted: 'a late frame is a glitch (L10)' },
   rememberedStreamMs: { tests: ['L32'], uncounted: 'a late frame is a glitch (L10)' },
-  maxTlsSessions: { tests: ['L33 the oldest session makes room'], uncounted: FULL_HANDSHAKE },
+  maxTlsSessions: {
+    tests: ['L33 the oldest session makes room', 'L33 a connection brings 24 sessions'],
+    tokens: ['tls.too-many-sessions'],
+  },
   maxTlsSessionOctets: { tests: ['L33 a session that is too large'], uncounted: FULL_HANDSHAKE },
   maxTlsSessionAgeMs: { tests: ['§4.6.1 L33 an hour after'], uncounted: FULL_HANDSHAKE },
 };

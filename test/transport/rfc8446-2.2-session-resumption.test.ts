@@ -1,31 +1,29 @@
 /** TLS sessions of clients: resumed where the same checks would be made, used once, bounded, and forgotten when TLS fails. */
 
 import { randomBytes } from 'node:crypto';
-import {
-  createServer,
-  type Server,
-  type TLSSocket,
-  type TlsOptions,
-  connect as tlsConnect,
-} from 'node:tls';
+import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import { socketConnector } from '../../lib/channel/channel-options.ts';
 import { parseTarget } from '../../lib/channel/target.ts';
 import { type TlsChannelOptions, tlsChannelCredentials } from '../../lib/credentials.ts';
 import type { ByteDuplex } from '../../transport/byte-duplex.ts';
 import { CLIENT_LIMITS } from '../../transport/limits.ts';
 import { SocketConnector } from '../../transport/node/connect.ts';
-import { type ClientCertificates, listen } from '../../transport/node/listen.ts';
-import { secureContext, sharedSecureContext } from '../../transport/node/tls-context.ts';
+import {
+  secureContext,
+  sharedSecureContext,
+  type TlsMaterial,
+} from '../../transport/node/tls-context.ts';
 import {
   TlsResumption,
   type TlsSession,
+  type TlsSessionLimits,
   TlsSessions,
   tlsSessions,
 } from '../../transport/node/tls-sessions.ts';
 import { systemClock } from '../../transport/system-clock.ts';
 import { testCertificates } from '../support/certificates.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { Accepted, connectPipe, PipeEvents } from '../support/pipe-events.ts';
+import { connectPipe, PipeEvents } from '../support/pipe-events.ts';
 import { type TestContext, t } from '../support/tap.ts';
 
 const certificates = await testCertificates();
@@ -76,6 +74,16 @@ async function visit(from: { connect: SocketConnector['connect'] }): Promise<Uin
 
 function session(name: string, validUntilMs = 1000): TlsSession {
   return { octets: Buffer.from(name), certificate: null, validUntilMs };
+}
+
+/** As `tlsSessions`, now. */
+function storeOf(
+  material: TlsMaterial,
+  serverName: string,
+  address: string,
+  limits: TlsSessionLimits,
+): TlsSessions | null {
+  return tlsSessions(material, serverName, address, limits, systemClock.wallNow());
 }
 
 function names(sessions: TlsSessions): string[] {
@@ -268,7 +276,7 @@ await t.test('L33 a session that is too large is not kept', async (t) => {
 await t.test('L33 a store per credentials, name and address; 64 are kept', async (t) => {
   const identity = { ...MATERIAL, ...certificates.client };
   const store = (material = MATERIAL as typeof identity | typeof MATERIAL, name = 'a', port = 1) =>
-    tlsSessions(material, name, `127.0.0.1:${port}`, CLIENT_LIMITS);
+    storeOf(material, name, `127.0.0.1:${port}`, CLIENT_LIMITS);
   const first = store();
   t.ok(first instanceof TlsSessions);
   t.equal(store({ ...MATERIAL }), first, 'equal texts');
@@ -278,19 +286,19 @@ await t.test('L33 a store per credentials, name and address; 64 are kept', async
     store({ ...MATERIAL, rootCertificates: `${certificates.root}\n` }),
     store(MATERIAL, 'b'),
     store(MATERIAL, 'a', 2),
-    tlsSessions(MATERIAL, 'a', '127.0.0.1:1', { ...CLIENT_LIMITS, maxTlsSessions: 1 }),
-    tlsSessions(MATERIAL, 'a', '127.0.0.1:1', { ...CLIENT_LIMITS, maxTlsSessionAgeMs: 1 }),
-    tlsSessions(MATERIAL, 'a', '127.0.0.1:1', { ...CLIENT_LIMITS, maxTlsSessionOctets: 1 }),
+    storeOf(MATERIAL, 'a', '127.0.0.1:1', { ...CLIENT_LIMITS, maxTlsSessions: 1 }),
+    storeOf(MATERIAL, 'a', '127.0.0.1:1', { ...CLIENT_LIMITS, maxTlsSessionAgeMs: 1 }),
+    storeOf(MATERIAL, 'a', '127.0.0.1:1', { ...CLIENT_LIMITS, maxTlsSessionOctets: 1 }),
   ];
   t.equal(new Set([first, ...others]).size, 1 + others.length);
   const systemTrust = { ...MATERIAL, rootCertificates: null };
   t.not(
-    tlsSessions(systemTrust, 'a', '127.0.0.1:1', CLIENT_LIMITS),
-    tlsSessions(systemTrust, 'a', '127.0.0.1:1', CLIENT_LIMITS),
+    storeOf(systemTrust, 'a', '127.0.0.1:1', CLIENT_LIMITS),
+    storeOf(systemTrust, 'a', '127.0.0.1:1', CLIENT_LIMITS),
     'the CAs of the runtime may change between two channels',
   );
   const none = { ...CLIENT_LIMITS, maxTlsSessions: 0 };
-  t.equal(tlsSessions(MATERIAL, 'a', '127.0.0.1:1', none), null);
+  t.equal(storeOf(MATERIAL, 'a', '127.0.0.1:1', none), null);
 
   t.equal(store(), first);
   for (let port = 100; port < 163; port++) store(MATERIAL, 'a', port);
@@ -366,79 +374,3 @@ await t.test('RFC 9113 §3.2 ALPN is judged when a session is resumed too', asyn
   await t.rejects(connectPipe(connector(other.port, sessions)), { message: /ALPN "h2"/ });
   t.equal(sessions.size, 0);
 });
-
-await t.test(
-  '§2.2 a server with a shared ticket key resumes, unless it checks otherwise',
-  async (t) => {
-    if (!onNode) return void t.pass('this runtime cannot play such a peer');
-    const ticketKeys = randomBytes(48);
-    const open = async (clientCertificates: ClientCertificates, keys: Uint8Array | null) => {
-      const accepted = new Accepted();
-      const material = { ...certificates.server, rootCertificates: certificates.root };
-      const listener = await listen(
-        {
-          address: { host: '127.0.0.1', port: 0 },
-          tls: { material, clientCertificates, ticketKeys: keys },
-          clock: systemClock,
-          tlsHandshakeTimeoutMs: 10_000,
-          maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
-        },
-        accepted,
-      );
-      t.teardown(() => listener.close());
-      return { port: listener.port, accepted };
-    };
-    type Opened = Awaited<ReturnType<typeof open>>;
-    /** Whether a connection to `server` resumed `offered`, and the last session it was given. */
-    const visitRaw = async ({ port, accepted }: Opened, offered?: Buffer, identity = {}) => {
-      let given: Buffer | undefined;
-      const socket: TLSSocket = tlsConnect({
-        host: '127.0.0.1',
-        port,
-        ca: certificates.root,
-        servername: 'localhost',
-        ALPNProtocols: ['h2'],
-        ...identity,
-        ...(offered === undefined ? {} : { session: offered }),
-      });
-      socket.on('error', () => {});
-      socket.on('session', (octets) => {
-        given = octets;
-      });
-      const closed = new Promise((resolve) => socket.once('close', resolve));
-      const done = Promise.race([closed, new Promise((resolve) => socket.once('data', resolve))]);
-      const refusals = accepted.refused.length;
-      await accepted.until(() => accepted.waiting > 0 || accepted.refused.length > refusals);
-      const server = accepted.waiting > 0 ? await accepted.next() : null;
-      server?.duplex.write([Uint8Array.of(1)]);
-      await done;
-      const reused = server !== null && socket.isSessionReused();
-      socket.destroy();
-      // Sessions of the last read are told of after its octets.
-      await closed;
-      return { reused, given, certificate: server?.duplex.peer.certificate ?? null };
-    };
-    const open1 = await open('ignore', ticketKeys);
-    const open2 = await open('ignore', ticketKeys);
-    const open3 = await open('ignore', null);
-    const first = await visitRaw(open1);
-    t.equal(first.reused, false);
-    t.equal((await visitRaw(open1, first.given)).reused, true);
-    t.equal((await visitRaw(open2, first.given)).reused, true, 'a listener with the same keys');
-    t.equal((await visitRaw(open3, first.given)).reused, false, 'one with keys of its own');
-
-    const mutual = await open('require', ticketKeys);
-    const stranger = await visitRaw(mutual, first.given);
-    t.strictSame(stranger.reused, false, 'a session without a certificate opens nothing here');
-    t.equal(mutual.accepted.refused.length, 1, mutual.accepted.refused.join());
-    const identity = {
-      key: certificates.client.privateKey,
-      cert: certificates.client.certificateChain,
-    };
-    const known = await visitRaw(mutual, undefined, identity);
-    const again = await visitRaw(mutual, known.given, identity);
-    t.equal(again.reused, true);
-    t.ok(again.certificate !== null && again.certificate.length > 100);
-    t.strictSame(again.certificate, known.certificate, 'the server knows the client as before');
-  },
-);

@@ -182,6 +182,8 @@ class SocketConnectAttempt implements ConnectAttempt {
   }
 
   #onSecure(socket: TLSSocket): void {
+    // Ended in the handshake already (L33): the error that says why is about to come.
+    if (socket.destroyed) return;
     // RFC 9113 §3.2: over TLS, HTTP/2 is spoken only where ALPN has agreed on it.
     if (socket.alpnProtocol !== ALPN_HTTP2) {
       this.#fail(

@@ -1,10 +1,10 @@
 /** Listens on TCP, TLS over TCP, and Unix sockets. */
 
 import type { Server as NetServer, Socket } from 'node:net';
-import type { TLSSocket, TlsOptions } from 'node:tls';
+import type { PeerCertificate, TLSSocket, TlsOptions } from 'node:tls';
 import type { Clock, Timer } from '../clock.ts';
 import type { AcceptListener, Listener } from '../listener.ts';
-import { nodeNet, nodeTls } from './builtins.ts';
+import { nodeCrypto, nodeNet, nodeTls } from './builtins.ts';
 import { addressText, type SocketAddress } from './connect.ts';
 import { type SharedRead, shareAccepted, sharesReads } from './shared-read.ts';
 import { guardSocket, peerAddress, SocketDuplex } from './socket-duplex.ts';
@@ -262,12 +262,8 @@ class SocketListener implements Listener {
     (socket as Partial<TLSSocket>).disableRenegotiation?.();
     socket.on('error', () => socket.destroy());
     this.#endHandshake(handshakeKey(socket));
-    // RFC 9113 §3.2 and §9.2.2.
-    if (socket.alpnProtocol !== ALPN_HTTP2 || isProhibitedCipher(socket)) {
-      const why =
-        socket.alpnProtocol === ALPN_HTTP2
-          ? `cipher ${socket.getCipher().name} is prohibited for HTTP/2`
-          : 'it did not agree to HTTP/2 (ALPN "h2")';
+    const why = this.#tlsFault(socket);
+    if (why !== null) {
       const from = remoteText(socket);
       this.#accepts.onRefused(`TLS client ${from} refused: ${why}`, 'tls.refused');
       socket.destroy();
@@ -275,6 +271,18 @@ class SocketListener implements Listener {
     }
     forbidRenegotiation(socket);
     this.#hand(socket, null);
+  }
+
+  /** Why a client whose handshake is done is not let in; null when it is. */
+  #tlsFault(socket: TLSSocket): string | null {
+    // RFC 9113 §3.2 and §9.2.2.
+    if (socket.alpnProtocol !== ALPN_HTTP2) return 'it did not agree to HTTP/2 (ALPN "h2")';
+    if (isProhibitedCipher(socket)) {
+      return `cipher ${socket.getCipher().name} is prohibited for HTTP/2`;
+    }
+    const { tls, clock } = this.#options;
+    // With 'request' certificates are not verified in the first place.
+    return tls?.clientCertificates === 'require' ? resumptionFault(socket, clock.wallNow()) : null;
   }
 
   #hand(socket: Socket, read: SharedRead | null): void {
@@ -317,6 +325,26 @@ class SocketListener implements Listener {
   }
 }
 
+/**
+ * What is wrong with the client certificate of the session that `socket` resumed, at which the runtime has not looked again (RFC 8446
+ * §4.6.1); null when nothing is, or none was resumed.
+ */
+function resumptionFault(socket: TLSSocket, wallMs: number): string | null {
+  let endMs = Number.NaN;
+  try {
+    if ((socket as Partial<TLSSocket>).isSessionReused?.() !== true) return null;
+    // Null or an empty object when there is none, whatever the types say.
+    const certificate = socket.getPeerCertificate() as Partial<PeerCertificate> | null;
+    endMs = Date.parse(certificate?.valid_to ?? '');
+  } catch {
+    // CVE-2026-21637: an exception in a TLS callback must not escape.
+  }
+  if (wallMs < endMs) return null;
+  return wallMs >= endMs
+    ? 'its certificate has expired since the TLS session began'
+    : 'the TLS session that it resumed shows no certificate';
+}
+
 /** Where a socket comes from, for people. */
 function remoteText(socket: Socket): string {
   return socket.remoteAddress === undefined ? 'a local or closed socket' : peerAddress(socket, '');
@@ -347,7 +375,12 @@ function handshakeKey(socket: Socket): string | null {
 function tlsOptions(tls: ServerTls, options: ListenOptions): TlsOptions {
   const { material, clientCertificates, ticketKeys } = tls;
   const { rootCertificates, certificateChain } = material;
-  const policy = [certificateChain, rootCertificates, clientCertificates];
+  // CAs of the runtime's own are those of this process at this time: what they are elsewhere is not known.
+  const ownTrust =
+    rootCertificates === null && clientCertificates !== 'ignore'
+      ? nodeCrypto().randomBytes(16).toString('hex')
+      : rootCertificates;
+  const policy = [certificateChain, ownTrust, clientCertificates];
   return {
     // A resumed session stands for the check of the client's certificate when it began, so it opens no listener that checks otherwise, were
     // their ticket keys the same. The runtime's default is the same for all listeners of a program.
