@@ -21,12 +21,6 @@ import { CallScope } from '../call-scope.ts';
 import type { MethodDescriptor } from '../method.ts';
 import { unknownEncoding } from '../protocol/compression.ts';
 import type { RequestFacts } from '../protocol/request-headers.ts';
-import {
-  OK_TRAILERS,
-  RESPONSE_TEMPLATE,
-  statusExtra,
-  statusTemplate,
-} from '../protocol/response-headers.ts';
 import { Status } from '../status.ts';
 import type { CallAbortion, ServerCall, ServerCallListener, ServerMethod } from './call.ts';
 import { abortionText, metadataFault, overLimitMessage } from './call-fault.ts';
@@ -39,6 +33,7 @@ import { COMPLETE, INCOMPLETE_TEXT, judgeUnaryRequest, UNFINISHED } from './requ
 import { EXPIRED, type Refusal, refusalOf, unknownMethod } from './request-refusal.ts';
 import { costOfReset } from './reset-cost.ts';
 import { isReadByClient, ResponseCompression, switchCompression } from './response-compression.ts';
+import { sendRefusal, sendStatus } from './response-status.ts';
 import type { ServerCallHost, SlotCall } from './server-call-host.ts';
 import { type AbortionRecord, ListenerEvent, Mark, Slot, UNROUTED } from './server-call-state.ts';
 
@@ -312,29 +307,14 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     message: string,
     metadata: HeaderList | null,
   ): void {
-    const { maxHeaderBlockOctets, maxStatusMessageOctets } = this.#host.limits;
-    const fault = metadataFault(metadata, maxHeaderBlockOctets);
-    const template = statusTemplate(fault === null ? code : Status.RESOURCE_EXHAUSTED);
-    const sent = fault === null ? metadata : null;
-    const extra = statusExtra(fault ?? message, sent, maxStatusMessageOctets);
-    if (headersSent) {
-      this.#stream.sendTrailers(template, extra);
-    } else if (template === OK_TRAILERS && extra === null) {
-      this.#stream.sendHeaders(RESPONSE_TEMPLATE, OK_TRAILERS, true);
-    } else {
-      const fields = extra === null ? template : [...template, ...extra];
-      this.#stream.sendHeaders(RESPONSE_TEMPLATE, fields, true);
-    }
+    sendStatus(this.#stream, this.#host.limits, headersSent, code, message, metadata);
     this.#endEarly();
   }
 
   #refuse(refusal: Refusal): void {
-    const { maxStatusMessageOctets } = this.#host.limits;
-    const extra = statusExtra(refusal.message, refusal.fields, maxStatusMessageOctets);
     if (refusal.token !== null) this.#host.onTrip?.(refusal.token);
     this.#finish();
-    const fields = [...statusTemplate(refusal.code), ...(extra ?? [])];
-    this.#stream.sendHeaders(refusal.template, fields, true);
+    sendRefusal(this.#stream, this.#host.limits, refusal);
     this.#endEarly();
   }
 
