@@ -92,12 +92,17 @@ export const STATUS_OF_ABORTION: Readonly<Record<Abortion, Status>> = {
   [Abortion.SERVICER_FAILURE]: Status.UNKNOWN,
 };
 
-/** The error by which a handler learns of an abortion. `reason`: what ended the RPC, in words, or empty. */
-export function rpcErrorOfAbortion(abortion: Abortion, cause: unknown, reason = ''): RpcError {
+/** What is said of an abortion. `reason`: what ended the RPC, in words, or empty. */
+export function abortionMessage(abortion: Abortion, reason: string): string {
   const text = `the RPC was aborted: ${abortion}`;
+  return reason === '' ? text : `${text}: ${reason}`;
+}
+
+/** The error by which a handler learns of an abortion; `reason` as for `abortionMessage`. */
+export function rpcErrorOfAbortion(abortion: Abortion, cause: unknown, reason = ''): RpcError {
   const status = {
     code: STATUS_OF_ABORTION[abortion],
-    message: reason === '' ? text : `${text}: ${reason}`,
+    message: abortionMessage(abortion, reason),
     trailers: [],
     cause,
   };

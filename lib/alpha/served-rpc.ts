@@ -10,7 +10,12 @@ import { type ErrorReporter, limitedReporter, reportSafely } from '../error-repo
 import type { MethodDescriptor } from '../method.ts';
 import type { RangeDeserializer } from '../range-deserializer.ts';
 import { Status } from '../status.ts';
-import { ABORTION_OF_CALL, rpcErrorOfAbortion, STATUS_OF_ABORTION } from './exceptions.ts';
+import {
+  ABORTION_OF_CALL,
+  abortionMessage,
+  rpcErrorOfAbortion,
+  STATUS_OF_ABORTION,
+} from './exceptions.ts';
 import { NONE, type Outcome } from './interceptor-chain.ts';
 import type { ServerInterceptor } from './interceptors.ts';
 import {
@@ -439,7 +444,14 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
     ServiceContext.abort(this.#context, abortion, cause);
     this.#requests?.fail(() => rpcErrorOfAbortion(abortion, cause));
     this.#pump?.stop();
-    this.#interception?.abort(STATUS_OF_ABORTION[abortion], `the RPC was aborted: ${abortion}`);
+    const { abortCode, abortReason } = this.#call;
+    // Interceptors see the status that the client sees, if it was sent one.
+    if (abortCode === null) {
+      const message = abortionMessage(abortion, abortReason);
+      this.#interception?.abort(STATUS_OF_ABORTION[abortion], message);
+    } else {
+      this.#interception?.abort(abortCode, abortReason);
+    }
     if (!this.#begun) this.#settle();
   }
 

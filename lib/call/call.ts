@@ -115,6 +115,8 @@ export interface ServerCall {
   readonly cancelled: boolean;
   /** What ended the call when it was aborted, in words; empty before. */
   readonly abortReason: string;
+  /** The status code that the client was sent when the engine aborted the call for a fault, `abortReason` with it; else null. */
+  readonly abortCode: number | null;
   /** Requests that the API may keep deserialized ahead of their reader (L18): it asks for no more meanwhile. */
   readonly maxUndeliveredMessages: number;
   /** The request of a request-unary method with `readsOnDemand` is compressed: `request(1)` has it decompressed and delivered. */

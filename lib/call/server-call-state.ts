@@ -37,6 +37,8 @@ export interface AbortionRecord {
   readonly abortion: CallAbortion;
   /** What ended it, in words. */
   readonly reason: string;
+  /** The status that the client was sent, with `reason` for its message; null when none was. */
+  readonly code: number | null;
 }
 
 /** What a listener is told beside its messages. */

@@ -120,6 +120,10 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     return this.#abortion === null ? '' : this.#abortion.reason;
   }
 
+  get abortCode(): number | null {
+    return this.#abortion === null ? null : this.#abortion.code;
+  }
+
   get maxUndeliveredMessages(): number {
     return this.#host.limits.maxUndeliveredMessages;
   }
@@ -335,10 +339,10 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
     this.#timer = null;
   }
 
-  /** The call ends without an answer of the handler's. */
-  #abandon(abortion: CallAbortion, reason: string): void {
+  /** The call ends without an answer of the handler's. `code`: of the status that was sent instead. */
+  #abandon(abortion: CallAbortion, reason: string, code: number | null = null): void {
     this.#marks |= Mark.ANSWERED;
-    this.#abortion = { abortion, reason };
+    this.#abortion = { abortion, reason, code };
     this.#received.clear();
     this.#stopTimer();
   }
@@ -347,7 +351,7 @@ export class ServerCallImpl implements ServerCall, StreamListener, SlotCall, Rea
   #failRunning(code: number, message: string): void {
     if (this.#is(Mark.ANSWERED)) return;
     this.#answer(code, message, null);
-    this.#abandon('network', message);
+    this.#abandon('network', message, code);
     this.#host.readyQueue.pushSoon(this);
   }
 

@@ -118,19 +118,29 @@ await t.test('what they let wait is read as well', async (t) => {
 });
 
 await t.test('a request that cannot be decompressed ends behind the interceptors', async (t) => {
-  const outcomes: number[] = [];
+  const outcomes: (readonly [number, string])[] = [];
+  const observed: (readonly [number, string])[] = [];
   const { stub, counts, server } = await open(t, [
     async (_context, next) => {
       const outcome = await next();
-      outcomes.push(outcome.code);
+      outcomes.push([outcome.code, outcome.details]);
       return outcome;
     },
+    (_context, next) =>
+      next({ onStatus: ({ code, details }) => void observed.push([code, details]) }),
   ]);
-  const error = await rejection(stub.Say(BOMB, 5));
-  t.equal((error as RpcError).code, Status.RESOURCE_EXHAUSTED);
-  t.match((error as RpcError).details, /larger than max/);
+  const received: (readonly [number, string])[] = [];
+  for (const error of [
+    (await rejection(stub.Say(BOMB, 5))) as RpcError,
+    (await rejection(collect(stub.List(BOMB, 5)))) as RpcError,
+  ]) {
+    t.equal(error.code, Status.RESOURCE_EXHAUSTED);
+    t.match(error.details, /larger than max/);
+    received.push([error.code, error.details]);
+  }
   t.strictSame(counts, { read: 0, begun: 0 });
-  t.equal(outcomes.length, 1, 'the interceptor is told that the RPC is over');
+  t.strictSame(outcomes, received, 'the interceptors are told the status that the client gets');
+  t.strictSame(observed, received);
   for (let i = 0; i < 100 && server.stats().runningHandlers > 0; i++) await later(5);
   t.equal(server.stats().runningHandlers, 0, 'no slot is kept');
 });

@@ -182,6 +182,7 @@ await t.test('S82 in a stream, after messages that were fine', async (t) => {
   t.strictSame(listener.log, ['handler', 'message [1 1 1]', 'cancel network', 'complete']);
   t.match(stream.log[0]!, 'grpc-status=8');
   t.match(listener.call!.abortReason, 'Received message larger than max (');
+  t.equal(listener.call!.abortCode, Status.RESOURCE_EXHAUSTED, 'what the client was sent');
 });
 
 await t.test('S84 flags: without encoding and undefined ones are INTERNAL', async (t) => {

@@ -29,6 +29,7 @@ export class FakeServerCall implements ServerCall {
   deadlineMs: number = Number.POSITIVE_INFINITY;
   cancelled = false;
   readonly abortReason = '';
+  readonly abortCode: number | null = null;
   holdsRequest = false;
   readonly maxUndeliveredMessages: number = SERVER_LIMITS.maxUndeliveredMessages;
   readonly log: string[] = [];
