@@ -6,6 +6,7 @@
 import type { HeaderList } from '../../framing/frame-handler.ts';
 import type { CallAbortion, CallStatus, ServerCall, ServerCallListener } from '../call/call.ts';
 import { keptRange } from '../call/message-range.ts';
+import { EXPIRED } from '../call/request-refusal.ts';
 import { type ErrorReporter, limitedReporter, reportSafely } from '../error-reporter.ts';
 import type { MethodDescriptor } from '../method.ts';
 import type { RangeDeserializer } from '../range-deserializer.ts';
@@ -172,6 +173,8 @@ export class ServedRpc implements ServerCallListener, PumpReceiver<unknown>, Int
   }
 
   onCancel(abortion: CallAbortion): void {
+    // Interceptors held it up for so long, or its decompression; before this listener was there the engine counts.
+    if (abortion === 'expired' && !this.#begun) this.#call.countTrip(EXPIRED.token);
     this.#abort(ABORTION_OF_CALL[abortion], undefined);
   }
 

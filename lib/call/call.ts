@@ -137,7 +137,7 @@ export interface ServerCall {
   sendUnaryAndClose(message: Uint8Array, trailers: HeaderList | null): void;
   /** Ends the call with a status; `trailers` is trailing metadata or null. */
   close(code: number, message: string, trailers: HeaderList | null): void;
-  /** Counts in the server's trips what the client did; `token` is a constant. */
+  /** Counts in the server's trips what the client did, or a request that expired before its behaviour ran (`EXPIRED`); `token` is a constant. */
   countTrip(token: string): void;
   /** The behaviour has settled; with the stream's end this frees its handler slot (L2). Called exactly once by the API. */
   settled(): void;

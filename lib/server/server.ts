@@ -63,8 +63,9 @@ export interface ServerStats {
   /** Calls that wait for a handler slot. */
   readonly waitingCalls: number;
   /**
-   * Requests since the start whose time was over before their behaviours could run (DEADLINE_EXCEEDED). No offence, so not among `trips`:
-   * clients under load have some, and a server that is too slow for its callers has many.
+   * Requests since the start whose time was over before their behaviours could run (DEADLINE_EXCEEDED): they came late, or waited until then for
+   * a slot, for decompression or for interceptors. No offence, so not among `trips`: clients under load have some, and a server that is too
+   * slow for its callers has many.
    */
   readonly expiredRequests: number;
   /** How often each limit and each protocol check has tripped, by its token. */
