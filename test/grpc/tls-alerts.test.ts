@@ -1,6 +1,6 @@
 /** TLS alerts (RFC 8446 §6): the status of a call names the one that ended its connection, also after the handshake, and what to check. */
 
-import { connect as netConnect } from 'node:net';
+import { createServer as createTcpServer, connect as netConnect } from 'node:net';
 import { createServer, connect as tlsConnect } from 'node:tls';
 import { Channel } from '../../lib/channel/channel.ts';
 import { tlsChannelCredentials } from '../../lib/credentials.ts';
@@ -83,6 +83,22 @@ await t.test('an alert of our own server too', async (t) => {
   t.match(await refusalOf(t, listener.port), /the peer sent the TLS alert "certificate required"/);
 });
 
+await t.test('an alert about the name, which OpenSSL gives no such word', async (t) => {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {});
+    // RFC 8446 §6: fatal, unrecognized_name, in answer to the ClientHello.
+    socket.once('data', () => socket.end(Uint8Array.of(21, 3, 3, 0, 2, 2, 112)));
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  t.teardown(() => server.close());
+  t.match(
+    await refusalOf(t, (server.address() as { port: number }).port),
+    /the peer sent the TLS alert "unrecognized name": it has no certificate for that name: check the host, or serverHostOverride/,
+  );
+});
+
 await t.test('a record that is none ends the connection at once, with the reason', async (t) => {
   const accepted = new Accepted();
   const listener = await listen(
@@ -127,6 +143,16 @@ await t.test('the words of OpenSSL, BoringSSL and rustls', async (t) => {
     ['', 'tlsv1 alert access denied', 'access denied'],
     ['', 'received fatal alert: CertificateRequired', 'certificate required'],
     ['', 'received fatal alert: UnknownCA', 'unknown ca'],
+    ['ERR_SSL_TLSV1_UNRECOGNIZED_NAME', 'tlsv1 unrecognized name', 'unrecognized name'],
+    ['', 'tlsv1 unrecognized name', 'unrecognized name'],
+    ['', 'routines:tlsv1 unrecognized name:SSL alert number 112', 'unrecognized name'],
+    // Deno gives this code to every alert that it has no code for.
+    [
+      'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE',
+      'received fatal alert: UnrecognisedName',
+      'unrecognized name',
+    ],
+    ['ERR_SSL_TLSV1_ALERT_UNRECOGNIZED_NAME', '', 'unrecognized name'],
   ] as const) {
     t.match(alertText(code, text) ?? '', new RegExp(`^the peer sent the TLS alert "${name}": .+`));
   }
@@ -134,6 +160,20 @@ await t.test('the words of OpenSSL, BoringSSL and rustls', async (t) => {
     alertText('ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR', 'tlsv1 alert internal error'),
     'the peer sent the TLS alert "internal error"',
   );
+  for (const name of [
+    'unsupported extension',
+    'certificate unobtainable',
+    'bad certificate status response',
+    'bad certificate hash value',
+  ]) {
+    const code = `ERR_SSL_TLSV1_${name.toUpperCase().replaceAll(' ', '_')}`;
+    for (const [givenCode, text] of [
+      [code, ''],
+      ['', `tlsv1 ${name}`],
+    ] as const) {
+      t.equal(alertText(givenCode, text), `the peer sent the TLS alert "${name}"`);
+    }
+  }
   for (const [code, text] of [
     ['ECONNRESET', 'read ECONNRESET'],
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'wrong version number'],

@@ -33,14 +33,22 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
 /** OpenSSL in codes and texts (`SSLV3_ALERT_BAD_CERTIFICATE`, `tlsv13 alert certificate required`), and rustls (`alert: CertificateRequired`). */
 const IN_CODE = /ALERT_([A-Z_]+)$/;
 const IN_TEXT = /\balert:? ([A-Za-z][A-Za-z ]*)/;
+/**
+ * Five about extensions (RFC 6066 §9), for which OpenSSL leaves the word out (`ERR_SSL_TLSV1_UNRECOGNIZED_NAME`, `tlsv1 unrecognized name`), and
+ * Deno gives the code of a handshake failure beside the words of rustls (`alert: UnrecognisedName`).
+ */
+const OF_EXTENSION =
+  /(?:tlsv1[ _]|alert: )(unsupported[ _]?extension|certificate[ _]?unobtainable|unrecogni[sz]ed[ _]?name|bad[ _]?certificate[ _]?(?:status[ _]?response|hash[ _]?value))/i;
 
 /** The name of the alert that `error` stands for, in small letters; null when it stands for none. */
 export function alertName(code: string, text: string): string | null {
-  const found = IN_CODE.exec(code) ?? IN_TEXT.exec(text);
+  const found =
+    OF_EXTENSION.exec(code) ?? OF_EXTENSION.exec(text) ?? IN_CODE.exec(code) ?? IN_TEXT.exec(text);
   const name = found?.[1]
     ?.replaceAll('_', ' ')
     .replaceAll(/([a-z])([A-Z])/g, '$1 $2')
     .toLowerCase()
+    .replace('unrecognised', 'unrecognized') // the spelling of rustls
     .trim();
   return name === undefined || /^number\b/.test(name) ? null : name;
 }
