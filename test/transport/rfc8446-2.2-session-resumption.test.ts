@@ -307,6 +307,16 @@ await t.test('L33 a store per credentials, name and address; 64 are kept', async
   t.not(store(), first, 'the 65th');
 });
 
+/** Whether the runtime lets a default be assigned: not every one has them all. */
+function assigns(tls: Record<string, unknown>, name: string, value: string): boolean {
+  try {
+    tls[name] = value;
+  } catch {
+    return false;
+  }
+  return tls[name] === value;
+}
+
 await t.test('a context per credentials', async (t) => {
   const context = sharedSecureContext(MATERIAL);
   t.equal(sharedSecureContext({ ...MATERIAL }), context, 'equal texts');
@@ -319,6 +329,27 @@ await t.test('a context per credentials', async (t) => {
     sharedSecureContext({ ...MATERIAL, rootCertificates: certificates.root + '\n'.repeat(i + 1) });
   }
   t.not(sharedSecureContext(MATERIAL), context, 'the 65th');
+});
+
+await t.test('a context is shared among those that were made with the same defaults', async (t) => {
+  // The defaults that programs assign are those of the module, not of an import of it, which may be a copy.
+  const tls = process.getBuiltinModule('node:tls') as Record<string, unknown>;
+  for (const [name, value] of [
+    ['DEFAULT_MIN_VERSION', 'TLSv1.3'],
+    ['DEFAULT_MAX_VERSION', 'TLSv1.2'],
+    ['DEFAULT_CIPHERS', 'ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256'],
+    ['DEFAULT_ECDH_CURVE', 'P-256'],
+  ] as const) {
+    const before = tls[name];
+    const context = sharedSecureContext(MATERIAL);
+    if (!assigns(tls, name, value)) continue;
+    try {
+      t.not(sharedSecureContext(MATERIAL), context, name);
+    } finally {
+      tls[name] = before;
+    }
+    t.equal(sharedSecureContext(MATERIAL), context, `${name} as it was`);
+  }
 });
 
 await t.test('a server that is not there uses no session up', async (t) => {

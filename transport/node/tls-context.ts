@@ -34,7 +34,7 @@ export function secureContext(material: TlsMaterial): SecureContext {
 
 /** Contexts that can be found again; beyond these the oldest is made anew for whoever asks. */
 const MAX_SHARED_CONTEXTS = 64;
-/** Those of clients, as long as they live, by a digest of their material. */
+/** Those of clients, as long as they live, by a digest of their material and of `contextDefaults`. */
 const shared = new Map<string, WeakRef<SecureContext>>();
 
 /**
@@ -44,7 +44,7 @@ const shared = new Map<string, WeakRef<SecureContext>>();
 export function sharedSecureContext(material: TlsMaterial): SecureContext {
   const { rootCertificates, privateKey, certificateChain } = material;
   if (rootCertificates === null) return secureContext(material);
-  const key = digest([rootCertificates, privateKey, certificateChain]);
+  const key = digest([rootCertificates, privateKey, certificateChain, ...contextDefaults()]);
   const known = shared.get(key)?.deref();
   if (known !== undefined) return known;
   const made = secureContext(material);
@@ -55,6 +55,17 @@ export function sharedSecureContext(material: TlsMaterial): SecureContext {
     shared.delete(oldest);
   }
   return made;
+}
+
+/** What the runtime makes contexts with where no option says otherwise. A program may assign these at any time. */
+function contextDefaults(): readonly string[] {
+  const tls = nodeTls();
+  return [
+    tls.DEFAULT_MIN_VERSION,
+    tls.DEFAULT_MAX_VERSION,
+    tls.DEFAULT_CIPHERS,
+    tls.DEFAULT_ECDH_CURVE,
+  ];
 }
 
 /** SHA-256 of `parts`, whose borders count too. */
