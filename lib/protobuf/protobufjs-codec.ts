@@ -16,8 +16,8 @@ import { fullNameOf } from './proto-check.ts';
 export interface ConversionOptions {
   /**
    * Received messages become plain objects by protobufjs's `toObject` with these options (`longs`, `enums`, `bytes`, `defaults`,
-   * `arrays`, `objects`, `oneofs`, `json`). Without it they are protobufjs message instances: absent fields read as their defaults
-   * and 64-bit integers are Longs.
+   * `arrays`, `objects`, `oneofs`, `json`), whose names are not checked. Without it they are protobufjs message instances: absent fields
+   * read as their defaults and 64-bit integers are Longs.
    */
   readonly toObject?: protobuf.IConversionOptions;
   /**
@@ -32,20 +32,9 @@ export interface ConversionOptions {
   readonly maxMessageDepth?: number;
 }
 
-const TO_OBJECT_OPTIONS: KnownOptions<protobuf.IConversionOptions> = {
-  longs: true,
-  enums: true,
-  bytes: true,
-  defaults: true,
-  arrays: true,
-  objects: true,
-  oneofs: true,
-  json: true,
-};
-
-/** The names of `ConversionOptions`. */
+/** The names of `ConversionOptions`. Those in `toObject` are protobufjs's, of which a later version may have more: they are not checked. */
 export const CONVERSION_OPTIONS: KnownOptions<ConversionOptions> = {
-  toObject: TO_OBJECT_OPTIONS,
+  toObject: true,
   unchecked: true,
   maxMessageDepth: true,
 };

@@ -256,12 +256,19 @@ await t.test('loadService and loadRoot', async (t) => {
     typeError('unknown option "keepcase" for loadService(): did you mean "keepCase"?'),
   );
   t.throws(
-    () => loadService(PROTO, 'a.S', options({ toObject: { enum: String } })),
-    typeError('unknown option "toObject.enum" for loadService(): did you mean "toObject.enums"?'),
+    () => loadService(PROTO, 'a.S', options({ toObjekt: {} })),
+    typeError('unknown option "toObjekt" for loadService(): did you mean "toObject"?'),
   );
   t.throws(
     () => loadService(PROTO, 'a.S', options({ longs: String })),
-    typeError('unknown option "longs" for loadService(): did you mean "toObject.longs"?'),
+    typeError(
+      'unknown option "longs" for loadService(); there is includeDirs, keepCase, toObject, unchecked, maxMessageDepth',
+    ),
+  );
+  t.equal(
+    refusal(() => loadService(PROTO, 'a.S', options({ toObject: { ofLaterVersions: true } }))),
+    null,
+    'what is in toObject is for protobufjs to know',
   );
   await t.rejects(
     loadServiceAsync(PROTO, 'a.S', options({ includeDir: [] })),
