@@ -103,7 +103,8 @@ export type ClientInterceptor = (
 /**
  * Around each RPC of a server, before its request is deserialized. `next` lets the behaviour run, once; `context` is the one that it is
  * given. Without `next` it never runs: throw an `RpcError`, or call `context.abort(…)`. An exception that carries no status ends the RPC with
- * UNKNOWN and is reported, as that of a behaviour. The status is sent when all interceptors have returned.
+ * UNKNOWN and is reported, as that of a behaviour. The status is sent when all interceptors have returned. The behaviour may begin after `next`
+ * has returned, in the async context of that call.
  */
 export type ServerInterceptor = (
   context: RpcContext,
