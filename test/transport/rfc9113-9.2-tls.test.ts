@@ -1,6 +1,6 @@
 /** The TLS rules of RFC 9113 §3 and §9.2, seen from a raw TLS peer. */
 
-import {
+import tls, {
   createServer,
   type TLSSocket,
   type ConnectionOptions as TlsConnectOptions,
@@ -146,6 +146,56 @@ await t.test('§9.2 a server refuses TLS below 1.2', async (t) => {
     ciphers: 'DEFAULT@SECLEVEL=0',
   });
   t.equal(secure, false);
+});
+
+await t.test('§9.2 a program that allows TLS 1.3 alone is given nothing older', async (t) => {
+  if (!onNode) return void t.pass('the setting is one of Node');
+  const before = tls.DEFAULT_MIN_VERSION;
+  tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
+  t.teardown(() => {
+    tls.DEFAULT_MIN_VERSION = before;
+  });
+  const strict = await startPlainTarget({
+    material: { rootCertificates: null, privateKey: rsa.private, certificateChain: rsa.cert },
+    clientCertificates: 'ignore',
+  });
+  t.teardown(() => strict.close());
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const { protocol } = await shakeHands({
+      port: strict.port,
+      minVersion: version,
+      maxVersion: version,
+    });
+    t.equal(protocol, version === 'TLSv1.3' ? version : null, `the server, ${version}`);
+  }
+
+  const old = createServer({
+    key: certificates.server.privateKey,
+    cert: certificates.server.certificateChain,
+    minVersion: 'TLSv1.2',
+    maxVersion: 'TLSv1.2',
+    ALPNProtocols: ['h2'],
+  });
+  old.on('tlsClientError', () => {});
+  await new Promise<void>((resolve) => old.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => old.close());
+  const { port } = old.address() as { port: number };
+  const context = secureContext({
+    rootCertificates: certificates.root,
+    privateKey: null,
+    certificateChain: null,
+  });
+  await t.rejects(
+    connectPipe(
+      new SocketConnector(
+        { host: '127.0.0.1', port },
+        { context, serverName: 'localhost' },
+        systemClock,
+      ),
+    ),
+    /protocol version/,
+    'the client',
+  );
 });
 
 await t.test('§9.2.2 TLS 1.2 with ECDHE-RSA-AES128-GCM-SHA256 and P-256 is spoken', async (t) => {

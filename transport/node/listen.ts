@@ -15,6 +15,7 @@ import {
   errorText,
   forbidRenegotiation,
   isProhibitedCipher,
+  minTlsVersion,
   secureContext,
   type TlsMaterial,
 } from './tls-context.ts';
@@ -389,7 +390,7 @@ function tlsOptions(tls: ServerTls, options: ListenOptions): TlsOptions {
       ? {}
       : { ticketKeys: Buffer.from(ticketKeys) }),
     noDelay: true,
-    minVersion: 'TLSv1.2',
+    minVersion: minTlsVersion(),
     ALPNProtocols: [ALPN_HTTP2],
     ...(material.privateKey === null ? {} : { key: material.privateKey }),
     ...(material.certificateChain === null ? {} : { cert: material.certificateChain }),

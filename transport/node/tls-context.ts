@@ -16,13 +16,17 @@ export interface TlsMaterial {
 /** The protocol name of HTTP/2 over TLS in ALPN (RFC 9113 §3.2). */
 export const ALPN_HTTP2 = 'h2';
 
+/** RFC 9113 §9.2: TLS 1.2 or higher; 1.3 where the program asks that of all its sockets (`tls.DEFAULT_MIN_VERSION`, `--tls-min-v1.3`). */
+export function minTlsVersion(): 'TLSv1.2' | 'TLSv1.3' {
+  return nodeTls().DEFAULT_MIN_VERSION === 'TLSv1.3' ? 'TLSv1.3' : 'TLSv1.2';
+}
+
 /** Builds the context. Throws TypeError when the material cannot be read, or key and certificate do not belong together. */
 export function secureContext(material: TlsMaterial): SecureContext {
   try {
     assertKeyOfCertificate(material);
     return nodeTls().createSecureContext({
-      // RFC 9113 §9.2: TLS 1.2 or higher.
-      minVersion: 'TLSv1.2',
+      minVersion: minTlsVersion(),
       ...(material.rootCertificates === null ? {} : { ca: material.rootCertificates }),
       ...(material.privateKey === null ? {} : { key: material.privateKey }),
       ...(material.certificateChain === null ? {} : { cert: material.certificateChain }),
