@@ -331,10 +331,21 @@ const ROOT = protobuf
   .root.resolveAll() as protobuf.Root;
 const NODE = ROOT.lookupType('f.Node');
 const CODEC = messageCodec<object>(encodableOfType(NODE, undefined), 'fuzz', {});
+const VARINT_WIRE_TYPE = 0;
+const WIRE_TYPES: Readonly<Record<string, number>> = protobuf.types.basic;
+const VARINT_FIELDS: ReadonlySet<number> = new Set(
+  NODE.fieldsArray
+    .filter(
+      ({ map, type, resolvedType }) =>
+        !map && (resolvedType instanceof protobuf.Enum || WIRE_TYPES[type] === VARINT_WIRE_TYPE),
+    )
+    .map(({ id }) => id),
+);
 
 /**
  * Whether `input` is a row of fields as the encoding documents of Protocol Buffers have them; read by nobody else's code. One thing they have
- * not is let pass: protobufjs goes over a varint that it does not keep, of an unknown field or in a group, to its end, however far that is.
+ * not is let pass: protobufjs goes over a varint that it does not keep, of a field that is unknown or of another type, or in a group, to its end,
+ * however far that is.
  */
 function isWellFormed(input: Uint8Array): boolean {
   const groups: number[] = [];
@@ -355,7 +366,7 @@ function isWellFormed(input: Uint8Array): boolean {
     const number = Math.floor(tag / 8);
     switch (tag % 8) {
       case 0:
-        if (groups.length > 0 || NODE.fieldsById[number] === undefined) {
+        if (groups.length > 0 || !VARINT_FIELDS.has(number)) {
           while (at < input.length && input[at]! >= 0x80) at++;
           at++;
         } else if (varint() < 0) return false;
