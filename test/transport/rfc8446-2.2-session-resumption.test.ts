@@ -222,6 +222,7 @@ await t.test('§4.6.1 L33 sessions got by resuming are no younger', async (t) =>
   reused = true;
   t.equal(String(handshake(null).octets ?? ''), '', 'it is taken');
   listeners.pop()?.(Buffer.from('second'));
+  t.equal(sessions.size, 1, 'the next one is kept');
   clock.advance(1);
   t.equal(new TlsResumption(sessions, clock).octets, null);
 
