@@ -4,19 +4,16 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { outputFolder } from '../support/project.ts';
-import { t } from '../support/tap.ts';
+import { onNode, t } from '../support/tap.ts';
 
 const MEBIBYTE = 1_048_576;
 /** Measured: 670 to 950 thousand octets on Node 20, 140 thousand on 22, less than before on 24 and 26; at most 116 MiB during the burst. */
 const MAX_STAYS_OCTETS = 2 * MEBIBYTE;
 
-const isNode =
-  process.versions['bun'] === undefined && (globalThis as { Deno?: unknown }).Deno === undefined;
-
 await t.test(
   '800 calls at once with 64 KiB each way leave at most 2 MiB behind, pools and compiled code included',
   async (t) => {
-    if (!isNode) {
+    if (!onNode) {
       t.skip('the bound is for Node; others cannot be made to collect everything');
       return;
     }

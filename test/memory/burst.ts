@@ -9,27 +9,13 @@ import {
   unaryUnaryInvocationDescription,
   unaryUnaryServiceDescription,
 } from '../../lib/index.ts';
+import { octetsAtRest, octetsInUse } from './memory-use.ts';
 
 const CONNECTIONS = 8;
 const CALLS_AT_ONCE = 100;
 const MESSAGE_OCTETS = 65_536;
 
-const collect = (globalThis as { gc?: () => void }).gc;
 const same = (octets: Uint8Array): Uint8Array => octets;
-
-function octetsInUse(): number {
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
-
-async function octetsAtRest(): Promise<number> {
-  // Several: what one collection finalizes, the next one frees.
-  for (let round = 0; round < 6; round++) {
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    collect?.();
-  }
-  return octetsInUse();
-}
 
 let most = 0;
 let served = 0;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Stub, stub, unaryUnaryInvocationDescription } from '../../lib/index.ts';
 import { outputFolder } from '../support/project.ts';
-import { t } from '../support/tap.ts';
+import { onNode, t } from '../support/tap.ts';
 
 const WARM_CONNECTIONS = 100;
 const CONNECTIONS = 300;
@@ -15,11 +15,8 @@ const MAX_OCTETS = 7 * 1024;
 const same = (octets: Uint8Array): Uint8Array => octets;
 const methods = { Echo: unaryUnaryInvocationDescription(same, same) };
 
-const isNode =
-  process.versions['bun'] === undefined && (globalThis as { Deno?: unknown }).Deno === undefined;
-
 await t.test('an idle connection after one call holds at most 7 KiB on the server', async (t) => {
-  if (!isNode) {
+  if (!onNode) {
     t.skip('the bound is for Node; this runtime has objects of other sizes');
     return;
   }

@@ -2,25 +2,15 @@
 
 import { createInterface } from 'node:readline';
 import { server, unaryUnaryServiceDescription } from '../../lib/index.ts';
+import { octetsAtRest } from './memory-use.ts';
 
-const collect = (globalThis as { gc?: () => void }).gc;
 const same = (octets: Uint8Array): Uint8Array => octets;
-
-async function octetsInUse(): Promise<number> {
-  // Several: what one collection finalizes, the next one frees.
-  for (let round = 0; round < 6; round++) {
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    collect?.();
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
 
 const methods = { Echo: unaryUnaryServiceDescription(same, same, same) };
 const running = await server('memory.Idle', methods, 0, { host: '127.0.0.1' }).start();
 console.log(running.port());
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'end') break;
-  console.log(await octetsInUse());
+  console.log(await octetsAtRest());
 }
 process.exit(0);

@@ -4,16 +4,13 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { outputFolder } from '../support/project.ts';
-import { t } from '../support/tap.ts';
+import { onNode, t } from '../support/tap.ts';
 
 /** Measured: 3,970 octets on Node 20, 4,250 on Node 24. */
 const MAX_OCTETS = 4.6 * 1024;
 
-const isNode =
-  process.versions['bun'] === undefined && (globalThis as { Deno?: unknown }).Deno === undefined;
-
 await t.test('an idle stream holds at most 4.6 KiB on server and client together', async (t) => {
-  if (!isNode) {
+  if (!onNode) {
     t.skip('the bound is for Node; this runtime has objects of other sizes');
     return;
   }

@@ -6,11 +6,11 @@ import {
   streamStreamServiceDescription,
   stub,
 } from '../../lib/index.ts';
+import { octetsAtRest } from './memory-use.ts';
 
 const WARM_STREAMS = 300;
 const STREAMS = 600;
 
-const collect = (globalThis as { gc?: () => void }).gc;
 const same = (octets: Uint8Array): Uint8Array => octets;
 type Result = IteratorResult<Uint8Array, undefined>;
 
@@ -27,16 +27,6 @@ class Requests implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array, u
     this.#given = true;
     return Promise.resolve({ value: Uint8Array.of(1), done: false });
   }
-}
-
-async function octetsInUse(): Promise<number> {
-  // Several: what one collection finalizes, the next one frees.
-  for (let round = 0; round < 6; round++) {
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    collect?.();
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }
 
 const most = WARM_STREAMS + STREAMS;
@@ -59,7 +49,7 @@ async function open(count: number): Promise<number> {
     await responses.next();
     held.push(responses);
   }
-  return octetsInUse();
+  return octetsAtRest();
 }
 
 const warm = await open(WARM_STREAMS);

@@ -24,13 +24,12 @@ import { systemClock } from '../../transport/system-clock.ts';
 import { testCertificates } from '../support/certificates.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { connectPipe, PipeEvents } from '../support/pipe-events.ts';
-import { type TestContext, t } from '../support/tap.ts';
+import { onNode, type TestContext, t } from '../support/tap.ts';
 
 const certificates = await testCertificates();
 const MATERIAL = { rootCertificates: certificates.root, privateKey: null, certificateChain: null };
 /** Deno hands out no sessions: every handshake of its clients is a full one. */
 const resumes = !('Deno' in globalThis);
-const onNode = resumes && process.versions['bun'] === undefined;
 const HOUR_MS = 3_600_000;
 
 /** A server of the runtime, which tells of each connection whether it resumed a session. */
